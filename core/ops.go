@@ -1,0 +1,60 @@
+package core
+
+import (
+	"context"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+)
+
+// operation decodes the arguments, does the work and returns what is encoded as the answer.
+type operation func(e *Engine, ctx context.Context, c *call, args []byte) (any, error)
+
+// operations maps the name of each operation to the method of Engine that does it.
+var operations = map[string]operation{
+	"connect":    op((*Engine).connect),
+	"disconnect": op((*Engine).disconnect),
+	"ping":       op((*Engine).ping),
+	"version":    op((*Engine).version),
+	"_panic":     op((*Engine).panic),
+}
+
+func op[Args, Result any](do func(*Engine, context.Context, *call, Args) (Result, error)) operation {
+	return func(e *Engine, ctx context.Context, c *call, text []byte) (any, error) {
+		var args Args
+		if err := decodeStrict(text, &args); err != nil {
+			return nil, err
+		}
+		return do(e, ctx, c, args)
+	}
+}
+
+// Do runs one operation and returns its answer, and the Arrow stream that belongs to it or nil. It never panics. input is the Arrow stream that
+// came with the message, or nil; progress may be called from any goroutine until Do returns.
+func (e *Engine) Do(ctx context.Context, name string, text []byte, input RecordReader, progress func(Progress)) (reply []byte, stream RecordStream) {
+	defer func() {
+		if p := recover(); p != nil {
+			reply, stream = encodeReply(nil, fault.Recovered("operation "+name, p)), nil
+		}
+	}()
+	do, found := operations[name]
+	if !found {
+		return encodeReply(nil, fault.New(fault.InvalidSpec, "There is no operation %q.", name)), nil
+	}
+	m, err := decodeMessage(text)
+	if err != nil {
+		return encodeReply(nil, err), nil
+	}
+	c := &call{env: m.Env, input: input, progress: progress}
+	value, err := do(e, ctx, c, m.Args)
+	if err != nil {
+		return encodeReply(nil, err), nil
+	}
+	return encodeReply(value, nil), c.output
+}
+
+type noArgs struct{}
+
+func (e *Engine) version(context.Context, *call, noArgs) (string, error) { return Version, nil }
+
+// panic proves that a defect of the engine ends a call and not the process.
+func (e *Engine) panic(context.Context, *call, noArgs) (any, error) { panic("on purpose") }
