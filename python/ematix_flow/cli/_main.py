@@ -1,0 +1,136 @@
+"""The entry of ``flow``: finds the commands, reads the command line, turns every outcome into an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+import ematix_flow
+from ematix_flow.cli._command import Command, CommandError, Group
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
+BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output went away, as in ``flow list | head -1``
+
+
+def commands() -> list[Command | Group]:
+    """All commands, sorted by name: one per public module of this package."""
+    found: list[Command | Group] = []
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if not module.name.startswith("_"):
+            found.append(importlib.import_module(f"ematix_flow.cli.{module.name}").COMMAND)
+    return sorted(found, key=lambda command: command.name)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="flow",
+        description="Load, historise and read data in PostgreSQL.",
+        epilog=_examples("flow init my-project\nflow run --module pipelines customers"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"ematix-flow {ematix_flow.__version__}")
+    below = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in commands():
+        if isinstance(command, Command):
+            _add(below, command)
+            continue
+        group = below.add_parser(
+            command.name,
+            help=command.help,
+            description=_sentence(command.help),
+            epilog=_examples("\n".join(member.example for member in command.commands)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        members = group.add_subparsers(metavar="COMMAND", required=True)
+        for member in command.commands:
+            _add(members, member)
+    return top
+
+
+def _add(parsers: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
+    own = parsers.add_parser(
+        command.name,
+        help=command.help,
+        description=_sentence(command.help),
+        epilog=_examples(command.example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(own)
+    own.set_defaults(_run=command.run)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _examples(text: str) -> str:
+    lines = text.strip().splitlines()
+    return "\n".join([f"example{'s' if len(lines) > 1 else ''}:", *(f"  {line}" for line in lines)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See ``ematix_flow.cli.main``."""
+    args = parser().parse_args(argv)
+    try:
+        status: int = args._run(args)
+        sys.stdout.flush()
+        return status
+    except CommandError as error:
+        show_error(str(error), error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would report the same pipe again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:  # every failure ends in a message, none in a traceback
+        show_exception(error)
+        return 1
+
+
+def show_error(message: str, hint: str = "") -> None:
+    """Print ``error: message`` on stderr, and the hint on a line of its own."""
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+
+
+def show_exception(error: BaseException) -> None:
+    """Print an exception as ``show_error`` does; one that is not ours is given with its class and the place in the user's code."""
+    hint = getattr(error, "hint", None)
+    if isinstance(hint, str):
+        show_error(_without_hint(str(error), hint), hint)
+        return
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, (ValueError, NotImplementedError, LookupError)) and text:
+        show_error(text)
+    else:
+        show_error(f"{type(error).__name__}: {text}" if text else type(error).__name__, _place(error))
+
+
+def _without_hint(text: str, hint: str) -> str:
+    """The message alone, where the text of the exception already ends with its hint."""
+    return text.removesuffix(hint).rstrip().removesuffix("Hint:").rstrip() if hint and text.endswith(hint) else text
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's code it happened: the deepest frame that is not in this package."""
+    own = str(Path(ematix_flow.__file__).parent)
+    place, step = "", error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if not code.co_filename.startswith((own, "<frozen")):
+            place = f"raised in {code.co_filename}, line {step.tb_lineno}, in {code.co_name}"
+        step = step.tb_next
+    return place
+
+
