@@ -1,0 +1,3 @@
+package types
+
+func init() { register(Definition{Kind: "boolean", DDL: "BOOLEAN", Formatted: "boolean"}) }

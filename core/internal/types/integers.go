@@ -1,0 +1,14 @@
+package types
+
+// outside is true for numbers that do not round to a value of an integer type.
+func outside(low, high string) string {
+	return "round((%[1]s)::numeric) NOT BETWEEN " + low + " AND " + high
+}
+
+func init() {
+	register(
+		Definition{Kind: "small_int", DDL: "SMALLINT", Formatted: "smallint", Misfit: outside("-32768", "32767")},
+		Definition{Kind: "integer", DDL: "INTEGER", Formatted: "integer", Misfit: outside("-2147483648", "2147483647")},
+		Definition{Kind: "big_int", DDL: "BIGINT", Formatted: "bigint", Misfit: outside("-9223372036854775808", "9223372036854775807")},
+	)
+}

@@ -1,0 +1,8 @@
+package types
+
+func init() {
+	register(
+		Definition{Kind: "json", DDL: "JSON", Formatted: "json", NoEquality: true, Backslash: true},
+		Definition{Kind: "jsonb", DDL: "JSONB", Formatted: "jsonb", Backslash: true},
+	)
+}

@@ -1,0 +1,3 @@
+package types
+
+func init() { register(Definition{Kind: "uuid", DDL: "UUID", Formatted: "uuid"}) }
