@@ -1,0 +1,99 @@
+# Everything starts here; each target sets up what it needs (a venv in .venv, the compiled engine, the caches of Go and pip).
+# Needed on the machine: Go 1.26, Python 3.11 or newer, a C compiler, make. See `make help`.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+GO_TEST_ARGS ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := python/ematix_flow/_native.abi3.so
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GO_SOURCES := $(shell find core capi -name '*.go' -o -name '*.[ch]' -o -name '*.sql' -o -name '*.map') go.mod go.sum
+
+# Without a home folder (as in some containers) the caches are kept in build/.
+ifeq ($(wildcard $(HOME)),)
+export HOME := $(CURDIR)/build/home
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+help: ## this list
+	@echo 'ematix-flow: what can be made'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'PYTEST_ARGS="-k scd2" and GO_TEST_ARGS="-run Merge" choose tests; EMATIX_TEST_SERVERS=15,18 chooses the servers they run on;'
+	@echo 'PYTHON=python3.13 chooses the interpreter of a new .venv; V=1 shows more.'
+
+demo: $(VENV)/.demo $(ENGINE) ## a tour of the package on a server of its own
+	$(BIN)/flow demo
+
+build: $(VENV)/.test $(ENGINE) ## the venv in .venv, and the compiled engine in the source tree
+
+test: test-go test-python ## all tests that need nothing special
+
+test-go: $(VENV)/.test ## the Go tests, on each PostgreSQL that is found
+	scripts/go_test.sh $(GO_TEST_ARGS)
+
+test-python: build ## the Python tests, on each PostgreSQL that is found
+	EMATIX_TEST_SERVERS="$${EMATIX_TEST_SERVERS-all}" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: lint-go lint-python ## formats, static checks, types, import directions
+
+lint-go:
+	@unformatted=$$(gofmt -l core capi); [ -z "$$unformatted" ] || { echo "gofmt -w is needed for: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go test -count=1 -run 'Imports' ./core
+
+lint-python: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/policy
+
+wheel: $(VENV)/.dev ## one wheel for CPython 3.11 and newer, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+golden: ## writes the stored SQL of the planner's tests anew; look at the diff
+	EMATIX_GOLDEN=write go test -count=1 ./core/...
+
+bench: build ## the workloads of bench/, side by side with their rivals
+	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+clean: ## removes what was built; the caches of Go and pip stay
+	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The engine is rebuilt when a Go file changed. Undefined symbols are Python's: the interpreter has them.
+CGO_LINK := $(if $(filter Darwin,$(shell uname -s)),-Wl$(comma)-undefined$(comma)dynamic_lookup,)
+comma := ,
+$(ENGINE): $(GO_SOURCES) | $(VENV)/.venv
+	CGO_ENABLED=1 CGO_LDFLAGS="$(CGO_LINK)" \
+	CGO_CFLAGS="-O2 -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') -DPy_LIMITED_API=0x030B0000" \
+		go build -trimpath -buildmode=c-shared -tags capi -ldflags "-s -w" -o $@ ./capi
+	@rm -f $(@:.so=.h)
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# One stamp for each set of packages; the package itself is installed from the source tree, its engine by the rule above.
+$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/.venv
+	$(BIN)/pip install -q --upgrade 'setuptools>=77' setuptools-golang==2.9.0 wheel
+	EMATIX_FLOW_WITHOUT_ENGINE=1 $(BIN)/pip install -q --no-build-isolation --editable '.[$*]'
+	touch $@
+
+$(VENV)/.demo: pyproject.toml setup.py | $(VENV)/.venv
+	$(BIN)/pip install -q --upgrade 'setuptools>=77' setuptools-golang==2.9.0 wheel
+	EMATIX_FLOW_WITHOUT_ENGINE=1 $(BIN)/pip install -q --no-build-isolation --editable '.[embedded]'
+	touch $@
+
+.PHONY: help demo build test test-go test-python lint lint-go lint-python wheel golden bench clean
