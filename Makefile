@@ -71,14 +71,13 @@ bench: build ## the workloads of bench/, side by side with their rivals
 clean: ## removes what was built; the caches of Go and pip stay
 	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The engine is rebuilt when a Go file changed. Undefined symbols are Python's: the interpreter has them.
-CGO_LINK := $(if $(filter Darwin,$(shell uname -s)),-Wl$(comma)-undefined$(comma)dynamic_lookup,)
-comma := ,
+# The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have. cgo wants to be told
+# that the version script, which keeps all symbols but one private, is meant.
 $(ENGINE): $(GO_SOURCES) | $(VENV)/.venv
-	CGO_ENABLED=1 CGO_LDFLAGS="$(CGO_LINK)" \
+	CGO_ENABLED=1 CGO_LDFLAGS_ALLOW='-Wl,--version-script=.*' \
 	CGO_CFLAGS="-O2 -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') -DPy_LIMITED_API=0x030B0000" \
-		go build -trimpath -buildmode=c-shared -tags capi -ldflags "-s -w" -o $@ ./capi
-	@rm -f $(@:.so=.h)
+		go build -trimpath -buildmode=c-shared -tags capi -ldflags "-s -w" -o build/engine.so ./capi
+	mv build/engine.so $@
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -86,12 +85,12 @@ $(VENV)/.venv:
 	touch $@
 
 # One stamp for each set of packages; the package itself is installed from the source tree, its engine by the rule above.
-$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/.venv
+$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/pip install -q --upgrade 'setuptools>=77' setuptools-golang==2.9.0 wheel
 	EMATIX_FLOW_WITHOUT_ENGINE=1 $(BIN)/pip install -q --no-build-isolation --editable '.[$*]'
 	touch $@
 
-$(VENV)/.demo: pyproject.toml setup.py | $(VENV)/.venv
+$(VENV)/.demo: pyproject.toml | $(VENV)/.venv
 	$(BIN)/pip install -q --upgrade 'setuptools>=77' setuptools-golang==2.9.0 wheel
 	EMATIX_FLOW_WITHOUT_ENGINE=1 $(BIN)/pip install -q --no-build-isolation --editable '.[embedded]'
 	touch $@

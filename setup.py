@@ -48,6 +48,7 @@ def prepare_environment() -> None:
     if go("env", "GOCACHE") in {"", "off"}:  # there is no HOME
         os.environ["GOCACHE"] = str(kept / "cache")
     os.environ.setdefault("GOFLAGS", "-tags=capi -trimpath")
+    os.environ.setdefault("CGO_LDFLAGS_ALLOW", "-Wl,--version-script=.*")
 
 
 class BuildEngine(build_ext):
