@@ -11,11 +11,12 @@ type operation func(e *Engine, ctx context.Context, c *call, args []byte) (any, 
 
 // operations maps the name of each operation to the method of Engine that does it.
 var operations = map[string]operation{
-	"connect":    op((*Engine).connect),
-	"disconnect": op((*Engine).disconnect),
-	"ping":       op((*Engine).ping),
-	"version":    op((*Engine).version),
-	"_panic":     op((*Engine).panic),
+	"connect":       op((*Engine).connect),
+	"disconnect":    op((*Engine).disconnect),
+	"ping":          op((*Engine).ping),
+	"version":       op((*Engine).version),
+	"_panic":        op((*Engine).panic),
+	"_panic_stream": op((*Engine).panicStream),
 }
 
 func op[Args, Result any](do func(*Engine, context.Context, *call, Args) (Result, error)) operation {
