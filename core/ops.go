@@ -11,12 +11,27 @@ type operation func(e *Engine, ctx context.Context, c *call, args []byte) (any, 
 
 // operations maps the name of each operation to the method of Engine that does it.
 var operations = map[string]operation{
-	"connect":       op((*Engine).connect),
-	"disconnect":    op((*Engine).disconnect),
-	"ping":          op((*Engine).ping),
-	"version":       op((*Engine).version),
-	"_panic":        op((*Engine).panic),
-	"_panic_stream": op((*Engine).panicStream),
+	"augment_table_spec":       op((*Engine).augmentTableSpec),
+	"augment_table_spec_scd2":  op((*Engine).augmentTableSpecSCD2),
+	"connect":                  op((*Engine).connect),
+	"create_table_sql":         op((*Engine).createTableSQL),
+	"disconnect":               op((*Engine).disconnect),
+	"dsn":                      op((*Engine).dsn),
+	"ensure_table":             op((*Engine).ensureTable),
+	"execute":                  op((*Engine).execute),
+	"execute_in_transaction":   op((*Engine).executeInTransaction),
+	"fetch_scalar_int":         op((*Engine).fetchScalarInt),
+	"parse_spec":               op((*Engine).parseSpec),
+	"parse_table_spec":         op((*Engine).parseTableSpec),
+	"ping":                     op((*Engine).ping),
+	"read_arrow":               op((*Engine).readArrow),
+	"read_watermark":           op((*Engine).readWatermark),
+	"record_transform_history": op((*Engine).recordTransformHistory),
+	"same_database":            op((*Engine).sameDatabase),
+	"sync":                     op((*Engine).sync),
+	"version":                  op((*Engine).version),
+	"_panic":                   op((*Engine).panic),
+	"_panic_stream":            op((*Engine).panicStream),
 }
 
 func op[Args, Result any](do func(*Engine, context.Context, *call, Args) (Result, error)) operation {

@@ -120,3 +120,6 @@ func (p *Pipeline) check() error {
 	}
 	return nil
 }
+
+// JSON is the normalised spec.
+func (p *Pipeline) JSON() string { return encode(p) }

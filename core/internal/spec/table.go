@@ -151,10 +151,12 @@ func (t *Table) checkUnique(unique []string) error {
 }
 
 // JSON is the normalised spec.
-func (t *Table) JSON() string {
-	text, err := json.Marshal(t)
+func (t *Table) JSON() string { return encode(t) }
+
+func encode(value any) string {
+	text, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // a struct of texts, numbers and lists can always be written
+		panic(err) // structs of texts, numbers and lists can always be written
 	}
 	return string(text)
 }

@@ -1,0 +1,77 @@
+package run
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+)
+
+// quotedName is schema.name as regclass reads it.
+func quotedName(t *spec.Table) string { return ident.Qualified(t.Schema, t.Name) }
+
+// describe asks the server what columns a query has. It takes exactly one statement, and so do we.
+func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) {
+	d, err := l.session.Conn().PgConn().Prepare(ctx, "", l.plan.Load.Query, nil)
+	if err != nil {
+		e := pg.Fault(err, "source query")
+		if e.Kind == fault.InvalidQuery {
+			e.Message = "The source query cannot be run. " + e.Message
+		}
+		return nil, e
+	}
+	if len(d.ParamOIDs) > 0 {
+		return nil, fault.New(fault.InvalidQuery, "The source query has parameters ($1, ...), and there is nothing to bind to them.").
+			WithHint("Write the values into the query.")
+	}
+	return d.Fields, nil
+}
+
+// checkQuery refuses a query that does not deliver the columns that the table declares.
+func (l *load) checkQuery(ctx context.Context) error {
+	l.progress("check query", 0)
+	fields, err := l.describe(ctx)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	var missing, twice []string
+	for _, name := range l.plan.Needs {
+		switch first := slices.Index(names, name); {
+		case first < 0:
+			missing = append(missing, name)
+		case slices.Contains(names[first+1:], name):
+			twice = append(twice, name)
+		}
+	}
+	if len(missing) > 0 {
+		e := fault.New(fault.InvalidQuery, "The source query lacks the column %s of %s. It delivers: %s.", quoteAll(missing), l.plan.Table, quoteAll(names))
+		e.Hint = "Add it to the SELECT, or rename another one with AS. Names are compared exactly: unquoted names in SQL are lower case."
+		if len(names) == 0 {
+			e.Message = "The source query returns no rows: it is not a SELECT."
+			e.Hint = "Return a query from the pipeline function: SELECT, WITH, VALUES or TABLE."
+		}
+		return e
+	}
+	if len(twice) > 0 {
+		return fault.New(fault.InvalidQuery, "The source query delivers the column %s more than once.", quoteAll(twice)).
+			WithHint("Rename or drop one of them: which is meant could only be guessed.")
+	}
+	return nil
+}
+
+func quoteAll(names []string) string {
+	if len(names) == 0 {
+		return "no columns"
+	}
+	return `"` + strings.Join(names, `", "`) + `"`
+}

@@ -1,0 +1,209 @@
+// Package run executes plans: sessions, transactions, history, and what is said when something fails.
+package run
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/meta"
+	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/plan"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/strategy"
+)
+
+// Result is what a run did, as Python gets it. Counts that a mode does not have are absent.
+type Result struct {
+	RunID           string  `json:"run_id"`
+	Status          string  `json:"status"`
+	Path            string  `json:"path"`
+	RowsInserted    *int64  `json:"rows_inserted,omitempty"`
+	RowsUpdated     *int64  `json:"rows_updated,omitempty"`
+	RowsUnchanged   *int64  `json:"rows_unchanged,omitempty"`
+	RowsClosed      *int64  `json:"rows_closed,omitempty"`
+	DurationSeconds float64 `json:"duration_seconds"`
+	Pipeline        string  `json:"pipeline"`
+}
+
+// load is one run under way.
+type load struct {
+	plan     *plan.Plan
+	server   *pg.Server
+	session  *pgxpool.Conn
+	tx       pgx.Tx
+	run      meta.Run
+	progress func(phase string, rows int64)
+
+	loadTime string // read once, when the first statement needs it
+	counts   map[strategy.Count]int64
+	expected map[strategy.Count]int64
+}
+
+// Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens.
+func Sync(ctx context.Context, server *pg.Server, p *plan.Plan, version string, progress func(phase string, rows int64)) (*Result, error) {
+	began := time.Now()
+	host, _ := os.Hostname() // a machine without a name has an empty one in the history
+	l := &load{plan: p, server: server, progress: progress, counts: map[strategy.Count]int64{}, expected: map[strategy.Count]int64{}, run: meta.Run{
+		ID: NewUUID(), Pipeline: p.Load.PipelineName, Schema: p.Table.Schema, Table: p.Table.Name, Mode: string(p.Load.Mode), Path: p.Path,
+		EngineVersion: version, Host: host, PID: os.Getpid(),
+	}}
+	var err error
+	if l.session, err = server.Acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer l.session.Release()
+	if err := meta.Ensure(ctx, l.session); err != nil {
+		return nil, err
+	}
+	if !p.Load.DryRun {
+		if err := l.run.Begin(ctx, l.session); err != nil {
+			return nil, err
+		}
+	}
+	result, err := l.transaction(ctx)
+	if err != nil {
+		return nil, l.failed(ctx, err)
+	}
+	result.DurationSeconds = time.Since(began).Seconds()
+	return result, nil
+}
+
+// transaction is the whole load, all or nothing.
+func (l *load) transaction(ctx context.Context) (*Result, error) {
+	var err error
+	// READ COMMITTED whatever the default: under REPEATABLE READ the lock itself would take the snapshot, and the run would work on old data.
+	if l.tx, err = l.session.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}); err != nil {
+		return nil, pg.Fault(err, "begin")
+	}
+	defer l.rollback(ctx)
+	if err := l.settings(ctx); err != nil {
+		return nil, err
+	}
+	skipped, err := l.lock(ctx)
+	if err != nil || skipped {
+		return l.result("skipped"), err
+	}
+	if err := l.checkTable(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.checkQuery(ctx); err != nil {
+		return nil, err
+	}
+	for _, step := range l.plan.Steps {
+		l.progress(step.Name, l.counts[strategy.Staged])
+		if err := l.do(ctx, step); err != nil {
+			return nil, err
+		}
+	}
+	result := l.result("success")
+	if l.plan.Load.DryRun {
+		result.Status = "dry_run"
+		return result, nil
+	}
+	at, err := l.time(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.run.Succeed(ctx, l.tx, at, l.history()); err != nil {
+		return nil, err
+	}
+	return result, l.commit(ctx)
+}
+
+// rollbackWait is how long a server may take to answer when we give a transaction up.
+const rollbackWait = 10 * time.Second
+
+func (l *load) rollback(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
+	defer cancel()
+	_ = l.tx.Rollback(ctx) // after Commit it does nothing; a lost session is rolled back by the server
+}
+
+// commit ends the transaction. Where the answer is lost the run's own history row tells what became of it.
+func (l *load) commit(ctx context.Context) error {
+	err := l.tx.Commit(ctx)
+	if err == nil {
+		return nil
+	}
+	var server *pgconn.PgError
+	if errors.As(err, &server) || errors.Is(err, pgx.ErrTxCommitRollback) {
+		return pg.Fault(err, "commit")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
+	defer cancel()
+	if session, acquireErr := l.server.Acquire(ctx); acquireErr == nil {
+		defer session.Release()
+		if committed, askErr := l.run.Committed(ctx, session); askErr == nil && committed {
+			return nil
+		}
+	}
+	e := fault.New(fault.CommitUnknown, "The connection was lost while the run was being committed: whether it was is not known.").
+		WithHint("Look at the status of run %s in ematix_flow.run_history: success means that the rows are in the table.", l.run.ID).Because(err)
+	e.Phase = "commit"
+	return e
+}
+
+// failed records the failure by a session of its own and gives the error the run's id.
+func (l *load) failed(ctx context.Context, err error) error {
+	e := pg.Fault(err, "load")
+	e.RunID = l.run.ID
+	if l.plan.Load.DryRun || e.Kind == fault.CommitUnknown {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
+	defer cancel()
+	// If this fails too the row stays "running", and the next run on the target calls it lost.
+	if session, acquireErr := l.server.Acquire(ctx); acquireErr == nil {
+		defer session.Release()
+		_ = l.run.Fail(ctx, session, e.Error())
+	}
+	return e
+}
+
+// time is the load time, read once the lock is held and the rows are staged.
+func (l *load) time(ctx context.Context) (string, error) {
+	if l.loadTime != "" {
+		return l.loadTime, nil
+	}
+	var err error
+	l.loadTime, err = l.run.LoadTime(ctx, l.tx)
+	return l.loadTime, err
+}
+
+func (l *load) result(status string) *Result {
+	r := &Result{RunID: l.run.ID, Status: status, Path: l.plan.Path, Pipeline: l.plan.Load.PipelineName}
+	if status == "skipped" {
+		return r
+	}
+	c := l.history()
+	r.RowsInserted = c.Inserted
+	switch l.plan.Load.Mode {
+	case spec.Merge, spec.SCD1:
+		r.RowsUpdated, r.RowsUnchanged = c.Updated, c.Unchanged
+	case spec.SCD2:
+		r.RowsClosed = c.Closed
+	}
+	return r
+}
+
+// history are the counts as the run history has them: for scd2 closed versions stand in rows_updated too.
+func (l *load) history() meta.Counts {
+	number := func(n int64) *int64 { return &n }
+	c := meta.Counts{Inserted: number(l.counts[strategy.Inserted])}
+	switch l.plan.Load.Mode {
+	case spec.Merge, spec.SCD1:
+		c.Updated = number(l.counts[strategy.Updated])
+		c.Unchanged = number(l.counts[strategy.Staged] - *c.Inserted - *c.Updated)
+	case spec.SCD2:
+		c.Closed = number(l.counts[strategy.Closed])
+		c.Updated, c.Unchanged = c.Closed, number(0)
+	}
+	return c
+}

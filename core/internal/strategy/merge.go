@@ -1,0 +1,61 @@
+package strategy
+
+import (
+	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+)
+
+// mergeUpsert inserts rows with new keys and updates those that differ. One join finds both; everything after it is driven by what it found.
+type mergeUpsert struct{}
+
+func init() { register(mergeUpsert{}, spec.Merge, spec.SCD1) }
+
+func (m mergeUpsert) Steps(r Request) []Step {
+	steps := append(r.stage(), r.checkKeys(), r.lockTarget(), m.changes(r), analyzeChanges(),
+		countChanges([]string{"NOT " + r.own("new"), r.own("new")}, Updated, Inserted))
+	if len(r.Load.UpdateColumns) > 0 {
+		steps = append(steps, m.update(r))
+	}
+	return append(steps, m.insert(r))
+}
+
+func (mergeUpsert) changes(r Request) Step {
+	found, where := "t.ctid IS NULL", "t.ctid IS NULL"
+	if len(r.Load.UpdateColumns) > 0 {
+		where += "\n   OR " + r.differs("t", "s", r.Load.UpdateColumns)
+	}
+	return Step{
+		Name: "find changes", Why: "one join finds what is new and what differs",
+		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" +
+			list("SELECT", append([]string{found + " AS " + r.own("new"), "t.ctid AS " + r.own("ctid")}, prefixed("s", columnNames(r.sourced()))...)) +
+			"\nFROM " + stageTable + " AS s\nLEFT JOIN " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + where,
+	}
+}
+
+func (mergeUpsert) update(r Request) Step {
+	var b binder
+	var set []string
+	for _, name := range r.Load.UpdateColumns {
+		set = append(set, ident.Quote(name)+" = c."+ident.Quote(name))
+	}
+	filled, values := r.filled(b.use)
+	for i, name := range filled {
+		set = append(set, name+" = "+values[i])
+	}
+	return Step{
+		Name: "update", Why: "rows that differ, by their place and their key", Counts: Updated, Parameters: b.parameters,
+		SQL: "UPDATE " + r.target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c\nWHERE NOT c." + r.own("new") +
+			" AND t.ctid = c." + r.own("ctid") + " AND " + r.sameKey("t", "c"),
+	}
+}
+
+func (mergeUpsert) insert(r Request) Step {
+	var b binder
+	names := columnNames(r.sourced())
+	filled, values := r.filled(b.use)
+	return Step{
+		Name: "insert", Why: "rows whose key is new", Counts: Inserted, Parameters: b.parameters,
+		SQL: list("INSERT INTO "+r.target()+" (", identifiers(append(names, filled...))) + ")\n" +
+			list("SELECT", append(prefixed("c", names), values...)) + "\nFROM " + changesTable + " AS c\nWHERE c." + r.own("new"),
+	}
+}

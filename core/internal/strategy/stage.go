@@ -1,0 +1,149 @@
+package strategy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
+)
+
+// The temporary tables of a load. They are named with their schema, so that nothing of the same name elsewhere can stand in for them.
+const (
+	stageTable   = "pg_temp._ematix_stage"
+	changesTable = "pg_temp._ematix_changes"
+)
+
+// stage puts the source rows into a temporary table of the declared types: the query is evaluated once, and values are converted and refused
+// as an INSERT into the target would do.
+func (r Request) stage() []Step {
+	columns := r.sourced()
+	names := columnNames(columns)
+	values := prefixed("q", names)
+	var definitions []string
+	for _, c := range columns {
+		definitions = append(definitions, ident.Quote(c.Name)+" "+c.Type.SQL()+notNull(c.Nullable))
+	}
+	if event := r.Load.EventTimestampColumn; event != "" {
+		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL")
+		names, values = append(names, r.own("event_at")), append(values, "q."+ident.Quote(event))
+	}
+	return []Step{
+		{
+			Name: "create staging", Why: "the declared types, so that values are converted and refused as the target would",
+			SQL: "CREATE TEMPORARY TABLE " + unqualified(stageTable) + " (\n    " + strings.Join(definitions, ",\n    ") + "\n) ON COMMIT DROP",
+		},
+		{
+			Name: "stage", Why: "the query runs once; everything that follows reads its result", Boundary: Source, Counts: Staged,
+			SQL: list("INSERT INTO "+stageTable+" (", identifiers(names)) + ")\n" + list("SELECT", values) + "\nFROM " + r.query(),
+		},
+		{Name: "analyze staging", Why: "the planner must know how many rows there are", SQL: "ANALYZE " + stageTable, Boundary: Ours},
+	}
+}
+
+func notNull(nullable bool) string {
+	if nullable {
+		return ""
+	}
+	return " NOT NULL"
+}
+
+func unqualified(table string) string { return strings.TrimPrefix(table, "pg_temp.") }
+
+func identifiers(names []string) []string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = ident.Quote(name)
+	}
+	return quoted
+}
+
+// shownKeys is how many repeated keys an error names.
+const shownKeys = 5
+
+// checkKeys refuses a source in which a key occurs twice: which of its rows counts could only be guessed. With an event time a key may
+// occur at different times, and at one time with equal values.
+func (r Request) checkKeys() Step {
+	texts := make([]string, len(r.Load.Keys))
+	for i, key := range prefixed("s", r.Load.Keys) {
+		texts[i] = key + "::text"
+	}
+	from, group, having := stageTable+" AS s", prefixed("s", r.Load.Keys), "count(*) > 1"
+	if r.Load.EventTimestampColumn != "" {
+		event := r.own("event_at")
+		group = append(group, "s."+event)
+		// Values are compared only where a key occurs twice at one time, which is seldom.
+		from += "\n    JOIN (" + r.repeated("s", append(slices.Clone(r.Load.Keys), event)) + ") AS r ON " + r.sameKey("s", "r") + " AND s." + event + " = r." + event
+		having = strings.Join(r.varying(), "\n        OR ")
+	}
+	inner := list("SELECT count(*) AS n,", texts) + "\n    FROM " + from + "\n    " + list("GROUP BY", group) + "\n    HAVING " + having
+	return Step{
+		Name: "check keys", Why: "a key that occurs twice is refused before anything is written",
+		SQL:   fmt.Sprintf("SELECT count(*) OVER () AS keys, d.*\nFROM (\n    %s\n) AS d\nLIMIT %d", inner, shownKeys),
+		Judge: r.judgeKeys,
+	}
+}
+
+// repeated are the combinations of values that occur more than once among the staged rows.
+func (r Request) repeated(alias string, names []string) string {
+	group := strings.Join(prefixed(alias, names), ", ")
+	return "SELECT " + group + " FROM " + stageTable + " AS " + alias + " GROUP BY " + group + " HAVING count(*) > 1"
+}
+
+// varying are conditions of which one is true when the rows of a group do not all have the same values.
+func (r Request) varying() []string {
+	var conditions []string
+	for _, c := range r.sourced() {
+		if slices.Contains(r.Load.Keys, c.Name) {
+			continue
+		}
+		// array_agg keeps NULLs, so that a NULL beside a value counts as a difference too.
+		conditions = append(conditions, fmt.Sprintf("cardinality(array_agg(DISTINCT s.%s::text)) > 1", ident.Quote(c.Name)))
+	}
+	return append(conditions, "false")
+}
+
+func (r Request) judgeKeys(rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var examples []string
+	for _, row := range rows {
+		examples = append(examples, fmt.Sprintf("%s (%s rows)", strings.Join(row[2:], ", "), row[1]))
+	}
+	more := ""
+	if rows[0][0] != fmt.Sprint(len(rows)) {
+		more = ", ..."
+	}
+	at := ""
+	if r.Load.EventTimestampColumn != "" {
+		at = " at one event time with different values"
+	}
+	return fault.New(fault.DuplicateKeys, "The source of %s has %s keys (%s) that occur more than once%s: %s%s. Nothing was written.",
+		r.Load.Target, rows[0][0], strings.Join(r.Load.Keys, ", "), at, strings.Join(examples, "; "), more).
+		WithHint("Let the query return one row for each key, for example with SELECT DISTINCT ON (%s) ... ORDER BY %s.", ident.List(r.Load.Keys), ident.List(r.Load.Keys))
+}
+
+// lockTarget keeps other writers out between finding a row's ctid and using it: the place could otherwise be taken by another row.
+func (r Request) lockTarget() Step {
+	return Step{
+		Name: "lock target", Why: "other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it",
+		SQL: "LOCK TABLE " + r.target() + " IN SHARE ROW EXCLUSIVE MODE",
+	}
+}
+
+func analyzeChanges() Step {
+	return Step{Name: "analyze changes", Why: "the planner must know how few they are", SQL: "ANALYZE " + changesTable}
+}
+
+// countChanges announces how many rows the statements that follow change, so that a trigger, rule or policy that keeps rows back is noticed.
+func countChanges(conditions []string, counts ...Count) Step {
+	for i, condition := range conditions {
+		conditions[i] = "count(*) FILTER (WHERE " + condition + ")"
+	}
+	return Step{
+		Name: "count changes", Why: "what follows must change exactly as many rows",
+		SQL: "SELECT " + strings.Join(conditions, ", ") + "\nFROM " + changesTable, Expects: counts,
+	}
+}
