@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ematix_flow.identifiers import listed, qualified
 
 if TYPE_CHECKING:
-    from ematix_flow._core import Connection
+    from collections.abc import Iterable
+
+    from ematix_flow.connection import Connection
 
 __all__ = ["Source"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ematix_flow.types import Column
 
 if TYPE_CHECKING:
-    from ematix_flow._core import Connection
+    from datetime import timedelta
+
+    from ematix_flow.connection import Connection
 
 __all__ = ["Column", "ManagedTable"]
 
@@ -18,8 +19,8 @@ __all__ = ["Column", "ManagedTable"]
 class ManagedTable:
     """The base of hand-written table classes; ``@ematix.table`` makes the same kind of class from annotations.
 
-    ``__schema__`` and ``__tablename__`` are required and may be inherited. The columns are the ``Column`` attributes of the class body in the
-    order written; those of a base class are not part of a subclass. ``__unique_constraints__`` is a tuple of tuples of column names,
+    ``__schema__`` and ``__tablename__`` are required and may be inherited. The columns are the ``Column`` attributes of the class body in
+    the order written; those of a base class are not part of a subclass. ``__unique_constraints__`` is a tuple of tuples of column names,
     ``__merge_keys__`` the class's own default keys of merge and scd2 loads. A class body with ``__abstract__ = True`` is not checked.
 
     >>> from ematix_flow.types import BigInt, Column, Text
@@ -118,9 +119,12 @@ def _check_declaration(cls: type[ManagedTable]) -> None:
         if not isinstance(value, str):
             raise TypeError(f"{attribute} of the table class {cls.__name__} is a str, not {type(value).__name__}.")
     if not cls.__columns__:
-        raise TypeError(f"The table class {cls.__name__} has no Column of its own. Declare at least one: id = Column(BigInt, primary_key=True).")
+        raise TypeError(
+            f"The table class {cls.__name__} has no Column of its own. Declare at least one: id = Column(BigInt, primary_key=True)."
+        )
     cls.__unique_constraints__ = tuple(
-        column_names(f"a member of __unique_constraints__ of the table class {cls.__name__}", member) for member in cls.__unique_constraints__
+        column_names(f"a member of __unique_constraints__ of the table class {cls.__name__}", member)
+        for member in cls.__unique_constraints__
     )
     if cls.__merge_keys__ is not None:
         cls.__merge_keys__ = column_names(f"__merge_keys__ of the table class {cls.__name__}", cls.__merge_keys__)
@@ -138,10 +142,10 @@ def column_names(what: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         raise TypeError(f"{what} is a sequence of column names, not the text {value!r}. Write ({value!r},).")
     try:
-        names = tuple(value)  # type: ignore[arg-type]
+        names: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{what} is a sequence of column names, not {type(value).__name__}.") from None
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"{what} holds {name!r}, which is no column name.")
-    return names
+    return cast("tuple[str, ...]", names)

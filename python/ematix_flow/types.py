@@ -1,3 +1,4 @@
+# Longer than other files because the sixteen types stand together.
 """Column types, and ``Column``.
 
 Every type is a class. An instance describes one type of PostgreSQL; ``to_spec()`` is how it travels to the engine.
@@ -49,7 +50,9 @@ class ColumnType:
             NotImplementedError: for the base class itself, which is no type.
         """
         if not self._kind:
-            raise NotImplementedError("ColumnType is the base of the column types and no type itself. Use one of its subclasses, such as BigInt().")
+            raise NotImplementedError(
+                "ColumnType is the base of the column types and no type itself. Use one of its subclasses, such as BigInt()."
+            )
         return {"kind": self._kind, **self._arguments()}
 
     def _arguments(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The ``flow`` command: ``main(argv=None) -> int``, one file per command.
 
-Every module of this package whose name does not begin with ``_`` is a command and is found by itself; there is no list to extend. It has one
-name, ``COMMAND``, which is a ``Command`` or, for nested commands (``flow embedded status``), a ``Group`` of them::
+Every module of this package whose name does not begin with ``_`` is a command and is found by itself; there is no list to extend. It has
+one name, ``COMMAND``, which is a ``Command`` or, for nested commands (``flow embedded status``), a ``Group`` of them::
 
     from __future__ import annotations
 
@@ -37,18 +37,22 @@ name, ``COMMAND``, which is a ``Command`` or, for nested commands (``flow embedd
 
 What a command keeps to:
 
-- ``help`` is one line, lower case, without a full stop; ``example`` is one or more lines that can be typed as they stand. ``flow --help`` and
-  the page of the command show them.
+- ``help`` is one line, lower case, without a full stop; ``example`` is one or more lines that can be typed as they stand. ``flow --help``
+  and the page of the command show them.
 - Results go to stdout with ``print``. Everything else goes to stderr.
 - ``run`` returns the exit status: 0 done, 1 the work failed, 2 the request was wrong (unknown name, unreachable, malformed).
-- To fail with a message, raise ``CommandError(message, exit_code=2, hint="...")``. It is printed as ``error: message`` and, on the next line,
-  ``hint: ...``. An ``EmatixError`` that reaches ``main`` is printed in the same way with its own hint, exit status 1. No traceback is shown.
+- To fail with a message, raise ``CommandError(message, exit_code=2, hint="...")``. It is printed as ``error: message`` and, on the next
+  line, ``hint: ...``. An ``EmatixError`` that reaches ``main`` is printed in the same way with its own hint, exit status 1. No traceback
+  is shown.
 - ``KeyboardInterrupt`` is left alone: ``main`` prints one line and returns 130.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 

@@ -7,12 +7,14 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-
+from typing import TYPE_CHECKING
 
 import ematix_flow
 from ematix_flow.cli._command import Command, CommandError, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output went away, as in ``flow list | head -1``
@@ -108,18 +110,13 @@ def show_exception(error: BaseException) -> None:
     """Print an exception as ``show_error`` does; one that is not ours is given with its class and the place in the user's code."""
     hint = getattr(error, "hint", None)
     if isinstance(hint, str):
-        show_error(_without_hint(str(error), hint), hint)
+        show_error(str(error).removesuffix(f"\n{hint}"), hint)
         return
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, (ValueError, NotImplementedError, LookupError)) and text:
         show_error(text)
     else:
         show_error(f"{type(error).__name__}: {text}" if text else type(error).__name__, _place(error))
-
-
-def _without_hint(text: str, hint: str) -> str:
-    """The message alone, where the text of the exception already ends with its hint."""
-    return text.removesuffix(hint).rstrip().removesuffix("Hint:").rstrip() if hint and text.endswith(hint) else text
 
 
 def _place(error: BaseException) -> str:
@@ -132,5 +129,3 @@ def _place(error: BaseException) -> str:
             place = f"raised in {code.co_filename}, line {step.tb_lineno}, in {code.co_name}"
         step = step.tb_next
     return place
-
-

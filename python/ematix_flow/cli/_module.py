@@ -1,0 +1,46 @@
+"""``--module``: imports the module that declares the pipelines."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ematix_flow.cli._command import CommandError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_module_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--module``."""
+    parser.add_argument("--module", "-m", required=True, metavar="MODULE", help="dotted name of the module that declares the pipelines")
+
+
+def import_module(name: str) -> None:
+    """Import a module for what it registers; the current directory comes first in the search.
+
+    Raises:
+        CommandError: it cannot be imported (exit status 2).
+    """
+    here = os.getcwd()
+    if sys.path[:1] != [here]:
+        sys.path.insert(0, here)
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        hint = ""
+        if name.endswith(".py") or "/" in name:
+            dotted = name.removesuffix(".py").strip("./").replace("/", ".")
+            hint = f"--module takes a dotted name, not a path: --module {dotted}"
+        elif isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            hint = f"There is no {error.name}.py or package {error.name} in the current directory, nor is it installed."
+        raise CommandError(f"cannot import the module {name!r}: {_reason(error)}", exit_code=2, hint=hint) from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}, line {error.lineno})"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

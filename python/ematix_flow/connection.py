@@ -1,0 +1,343 @@
+"""``Connection``: a pool of connections to one database, and what can be asked of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ematix_flow._arrow import ArrowStream
+    from ematix_flow.result import Result
+
+__all__ = ["Connection"]
+
+# The options of a load that only some modes have: each is in the message, null where it was not given.
+_LOAD_OPTIONS = (
+    "keys",
+    "update_columns",
+    "compare_columns",
+    "handle_deletes",
+    "event_timestamp_column",
+    "incremental_column",
+    "ttl_seconds",
+    "lock_timeout_ms",
+)
+
+
+def call(op: str, args: dict[str, Any], *, stream: object | None = None) -> Any:
+    """Ask the engine, which is loaded by the first call."""
+    from ematix_flow import _bridge
+
+    return _bridge.call(op, args, stream=stream)
+
+
+def opened(answer: dict[str, Any]) -> Connection:
+    """The Connection that the engine's answer to ``connect`` describes."""
+    connection = object.__new__(Connection)
+    connection._id = answer["connection"]
+    connection._info = {name: answer[name] for name in ("host", "port", "dbname", "user")}
+    connection._process = os.getpid()
+    return connection
+
+
+class Connection:
+    """A pool of up to 8 connections to one database, made by ``ematix_flow.connect``. It may be used from several threads at once.
+
+    Raises:
+        TypeError: when the class is called.
+    """
+
+    _id: int
+    _info: dict[str, Any]
+    _process: int
+
+    def __new__(cls, *args: object, **kwargs: object) -> Connection:
+        raise TypeError("A Connection is not made by calling the class. Use ematix_flow.connect(name) or ematix_flow._core.connect(url).")
+
+    # --- what it is
+
+    def connection_info(self) -> dict[str, Any]:
+        """``host``, ``port``, ``dbname`` and ``user``; no password."""
+        return dict(self._info)
+
+    def dsn(self) -> str:
+        """The URL exactly as it was given, password included: for code that has to connect by itself."""
+        return str(self._do("dsn"))
+
+    def __repr__(self) -> str:
+        return f"<Connection {' '.join(f'{name}={value}' for name, value in self._info.items())}>"
+
+    # --- plain statements
+
+    def ping(self) -> int:
+        """``1``, after one round trip to the server."""
+        return int(self._do("ping"))
+
+    def execute(self, sql: str) -> int:
+        """Run one statement, committed at once.
+
+        Returns:
+            Rows affected (INSERT, UPDATE, DELETE, MERGE) or returned (SELECT); 0 for DDL.
+
+        Raises:
+            ValueError: what the server refuses, with its message and hint.
+        """
+        return int(self._do("execute", sql=text("sql", sql)))
+
+    def fetch_scalar_int(self, sql: str) -> int:
+        """The first column of the first row, a whole number.
+
+        Raises:
+            ValueError: no row, NULL, or a column that is no whole number.
+        """
+        return int(self._do("fetch_scalar_int", sql=text("sql", sql)))
+
+    def execute_in_transaction(self, sqls: Sequence[str]) -> None:
+        """Run all statements in one transaction: all of them or none."""
+        self._do("execute_in_transaction", sqls=texts("sqls", sqls))
+
+    # --- tables and loads
+
+    def ensure_table(self, spec_json: str, on_drift: str = "error") -> dict[str, Any]:
+        """Create the table of a spec, or compare the one that is there.
+
+        Returns:
+            ``{"action": "created" | "matched" | "drift", "differences": [str]}``.
+
+        Raises:
+            ValueError: the table differs and ``on_drift`` is ``"error"``; the message lists every difference, one a line.
+        """
+        checked: dict[str, Any] = self._do("ensure_table", spec=text("spec_json", spec_json), on_drift=text("on_drift", on_drift))
+        return checked
+
+    def read_watermark(self, pipeline_name: str) -> dict[str, str] | None:
+        """``pipeline_name``, ``column_name`` and ``last_value`` (text) of an incremental pipeline, or ``None`` before its first load."""
+        found: dict[str, str] | None = self._do("read_watermark", pipeline_name=text("pipeline_name", pipeline_name))
+        return found
+
+    def run_append(
+        self,
+        target_spec_json: str,
+        source_query: str,
+        pipeline_name: str,
+        source: Connection | None = None,
+        incremental_column: str | None = None,
+        last_value_literal: str | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Insert every row of the query into the table of the spec, whose columns are taken as they are.
+
+        Args:
+            target_spec_json: the table, metadata columns included (``augment_table_spec``).
+            source_query: what is loaded.
+            pipeline_name: the name in run history.
+            source: the connection the query runs on; ``None`` means this one.
+            incremental_column, last_value_literal: not implemented yet.
+            dry_run: run the load and roll it back.
+        """
+        if last_value_literal is not None:
+            raise NotImplementedError("run_append(last_value_literal=...) is not implemented yet.")
+        return self._load("append", target_spec_json, source_query, pipeline_name, source, dry_run, incremental_column=incremental_column)
+
+    def run_truncate(
+        self,
+        target_spec_json: str,
+        source_query: str,
+        pipeline_name: str,
+        source: Connection | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Replace all rows of the table by those of the query; arguments as in ``run_append``."""
+        return self._load("truncate", target_spec_json, source_query, pipeline_name, source, dry_run)
+
+    def run_merge(
+        self,
+        target_spec_json: str,
+        source_query: str,
+        pipeline_name: str,
+        keys: Sequence[str],
+        update_columns: Sequence[str],
+        mode_label: str,
+        source: Connection | None = None,
+        handle_deletes: str | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Insert new keys and update rows that differ; ``mode_label`` (``merge`` or ``scd1``) stands in the history.
+
+        Raises:
+            ValueError: ``keys`` is empty, or ``mode_label`` is another text; nothing is written.
+        """
+        if text("mode_label", mode_label) not in ("merge", "scd1"):
+            raise ValueError(f"mode_label is 'merge' or 'scd1', not {mode_label!r}.")
+        return self._load(
+            mode_label,
+            target_spec_json,
+            source_query,
+            pipeline_name,
+            source,
+            dry_run,
+            keys=texts("keys", keys),
+            update_columns=texts("update_columns", update_columns),
+            handle_deletes=handle_deletes,
+        )
+
+    def run_scd2(
+        self,
+        target_spec_json: str,
+        source_query: str,
+        pipeline_name: str,
+        keys: Sequence[str],
+        compare_columns: Sequence[str],
+        source: Connection | None = None,
+        handle_deletes: str | None = None,
+        event_timestamp_column: str | None = None,
+        ttl_seconds: float | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Close the versions that changed and insert the new ones; the spec comes from ``augment_table_spec_scd2``.
+
+        Raises:
+            ValueError: ``keys`` or ``compare_columns`` is empty; nothing is written.
+        """
+        return self._load(
+            "scd2",
+            target_spec_json,
+            source_query,
+            pipeline_name,
+            source,
+            dry_run,
+            keys=texts("keys", keys),
+            compare_columns=texts("compare_columns", compare_columns),
+            handle_deletes=handle_deletes,
+            event_timestamp_column=event_timestamp_column,
+            ttl_seconds=ttl_seconds,
+        )
+
+    def _load(
+        self,
+        mode: str,
+        target_spec_json: str,
+        source_query: str,
+        pipeline_name: str,
+        source: Connection | None,
+        dry_run: bool,
+        **options: object,
+    ) -> Result:
+        from ematix_flow.result import Result
+
+        if source is not None and not isinstance(source, Connection):
+            raise TypeError(f"source is a Connection or None, not {type(source).__name__}.")
+        message = dict.fromkeys(_LOAD_OPTIONS) | {
+            "source": None if source is None else source._id,
+            "spec": text("target_spec_json", target_spec_json),
+            "augment": False,
+            "mode": mode,
+            "query": text("source_query", source_query),
+            "pipeline_name": text("pipeline_name", pipeline_name),
+            "force_path": "same_db" if source is None else "cross_db",
+            "on_drift": "error",
+            "dry_run": bool(dry_run),
+            "on_busy": "wait",
+        }
+        return Result(self._do("sync", **(message | options)))
+
+    def record_transform_history(
+        self,
+        parent_run_id: str,
+        pipeline_name: str,
+        step_name: str,
+        status: str,
+        target_schema: str,
+        target_table: str,
+        error_message: str | None = None,
+        metrics_json: str | None = None,
+    ) -> None:
+        """Write one finished post-load step into ``ematix_flow.run_history``.
+
+        Raises:
+            ValueError: ``parent_run_id`` is no UUID.
+        """
+        self._do(
+            "record_transform_history",
+            parent_run_id=text("parent_run_id", parent_run_id),
+            pipeline_name=text("pipeline_name", pipeline_name),
+            step_name=text("step_name", step_name),
+            status=text("status", status),
+            target_schema=text("target_schema", target_schema),
+            target_table=text("target_table", target_table),
+            error_message=error_message,
+            metrics_json=metrics_json,
+        )
+
+    # --- Arrow
+
+    def read_arrow(self, sql: str, *, numeric: str | tuple[int, int] | None = None) -> ArrowStream:
+        """The rows of a query as an Arrow stream: an object with ``__arrow_c_stream__``, for pyarrow, polars, duckdb and others.
+
+        Args:
+            sql: the query; it runs in a read-only transaction. Rows arrive batch by batch, in bounded memory.
+            numeric: what ``numeric`` without precision becomes: text (``None``), ``"float64"``, or decimals of ``(precision, scale)``.
+
+        Raises:
+            ValueError: what the server refuses; a value that the column's type cannot hold.
+        """
+        from ematix_flow import _bridge
+        from ematix_flow._arrow import ArrowStream
+
+        asked = {"connection": self._id, "sql": text("sql", sql), "numeric": list(numeric) if isinstance(numeric, tuple) else numeric}
+        _, capsule = _bridge.call_stream("read_arrow", asked)
+        return ArrowStream(capsule)
+
+    def _write_arrow(self, stream: object, schema: str, table: str) -> int:
+        """Append the rows of anything with ``__arrow_c_stream__`` to a table that exists; the number of rows."""
+        if not hasattr(stream, "__arrow_c_stream__"):
+            raise TypeError(f"The rows come as an object with __arrow_c_stream__, not as {type(stream).__name__}.")
+        asked = {"connection": self._id, "schema": text("schema", schema), "table": text("table", table)}
+        return int(call("write_arrow", asked, stream=stream)["rows"])
+
+    # --- its end
+
+    def cancel(self) -> NoReturn:
+        """Not implemented yet."""
+        raise NotImplementedError("Connection.cancel() is not implemented yet. In the main thread, Ctrl-C cancels the statement that runs.")
+
+    def close(self) -> None:
+        """Close the server connections. A closed connection may be closed again; any other use of it is an error."""
+        self._do("disconnect")
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing, _getpid: Callable[[], int] = os.getpid) -> None:
+        # An object that never got an id has nothing to close. At interpreter exit the process takes its sockets along, and a forked child
+        # must not touch those of its parent. The functions are bound as defaults because module globals may be gone by then.
+        if not hasattr(self, "_id") or _is_finalizing() or _getpid() != self._process:
+            return
+        try:
+            self.close()
+        except Exception:  # nobody could catch it: Python would print "Exception ignored" on stderr
+            return
+
+    def _do(self, op: str, **args: object) -> Any:
+        return call(op, {"connection": self._id, **args})
+
+
+def text(name: str, value: object) -> str:
+    """``value``, or TypeError where it is no str."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a str, not {type(value).__name__}.")
+    return value
+
+
+def texts(name: str, values: object) -> list[str]:
+    """``values`` as a list, or TypeError where they are no sequence of str."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise TypeError(f"{name} is a sequence of str, not {type(values).__name__}.")
+    return [text(f"Each member of {name}", value) for value in values]

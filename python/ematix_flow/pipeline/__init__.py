@@ -1,0 +1,81 @@
+"""Loads and the registry of pipelines: ``sync`` loads one table, the rest finds and runs what was declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from ematix_flow.pipeline.keys import _resolve_merge_keys
+from ematix_flow.pipeline.registry import (
+    _FEATURE_VIEWS_REGISTRY,
+    _REGISTRY,
+    _TRANSFORMS_REGISTRY,
+    RegistryEntry,
+    ScheduledPipeline,
+    get_pipeline,
+    list_entries,
+    list_pipelines,
+    list_transforms,
+    register,
+    run_pipeline,
+)
+from ematix_flow.pipeline.spec import Pipeline, Source, Target
+from ematix_flow.pipeline.sync import Mode, sync
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = [
+    "_FEATURE_VIEWS_REGISTRY",
+    "_REGISTRY",
+    "_TRANSFORMS_REGISTRY",
+    "Mode",
+    "Pipeline",
+    "RegistryEntry",
+    "ScheduledPipeline",
+    "Source",
+    "Target",
+    "_resolve_merge_keys",
+    "dry_run",
+    "get_pipeline",
+    "is_due",
+    "list_entries",
+    "list_feature_views",
+    "list_pipelines",
+    "list_transforms",
+    "preview",
+    "register",
+    "run_pipeline",
+    "run_transform",
+    "sync",
+    "validate",
+]
+
+
+def is_due(schedule: str | None, now: datetime, interval_seconds: float) -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.is_due is not implemented yet.")
+
+
+def preview(name: str, *, dry_run: bool = False) -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.preview is not implemented yet.")
+
+
+def dry_run(name: str) -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.dry_run is not implemented yet.")
+
+
+def validate(name: str) -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.validate is not implemented yet.")
+
+
+def run_transform(name: str) -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.run_transform is not implemented yet.")
+
+
+def list_feature_views() -> NoReturn:
+    """Not implemented yet."""
+    raise NotImplementedError("pipeline.list_feature_views is not implemented yet.")

@@ -1,0 +1,169 @@
+"""``sync``: one load of one table."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from ematix_flow.connection import Connection, call
+from ematix_flow.pipeline.keys import key_columns
+from ematix_flow.result import Result
+from ematix_flow.source import Source
+from ematix_flow.strategy import Strategy, merged_with
+from ematix_flow.table import ManagedTable, column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+__all__ = ["Mode", "sync"]
+
+Mode = Literal["append", "truncate", "merge", "scd1", "scd2"]
+
+_MODES_WITH_KEYS = ("merge", "scd1", "scd2")
+
+
+def sync(
+    *,
+    target: type[ManagedTable],
+    source: Source,
+    target_connection: Connection,
+    mode: str = "append",
+    pipeline_name: str | None = None,
+    on_drift: str = "error",
+    keys: Sequence[str] | None = None,
+    update_columns: Sequence[str] | None = None,
+    compare_columns: Sequence[str] | None = None,
+    force_path: str | None = None,
+    incremental_column: str | None = None,
+    handle_deletes: str | None = None,
+    event_timestamp_column: str | None = None,
+    ttl: timedelta | None = None,
+    dry_run: bool = False,
+    strategy: Strategy | None = None,
+    on_busy: str = "wait",
+    lock_timeout: timedelta | float | None = None,
+    lag: timedelta | float | None = None,
+    max_delete_fraction: float | None = None,
+    watermark_cap: bool | None = None,
+    progress: str = "none",
+) -> Result:
+    """Load the rows of a source into a table, in one transaction.
+
+    Args:
+        target: the table class. The table is made when it is missing, and compared with its declaration when it is there.
+        source: the query, and the connection it runs on.
+        target_connection: the connection of the database that holds the table.
+        mode: ``append``, ``truncate``, ``merge`` (or ``scd1``, the same) or ``scd2``.
+        pipeline_name: the name in run history and watermarks; by default ``schema.table``.
+        on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` goes on.
+        keys: merge and scd2: the key columns; by default those of the class.
+        update_columns: merge: the columns to compare and to set; by default all others; ``()`` inserts only.
+        compare_columns: scd2: the columns whose change makes a new version; by default all others.
+        force_path: ``same_db`` or ``cross_db`` instead of what the two connections suggest.
+        incremental_column: load only what lies beyond the greatest value that was loaded before.
+        handle_deletes: what happens to keys that the source lacks: ``hard`` (merge) deletes, ``soft`` (scd2) closes.
+        event_timestamp_column: scd2: the source column that gives ``valid_from``.
+        ttl: scd2: versions older than this are closed.
+        dry_run: run the load and roll it back; the counts are those of a real run.
+        strategy: an instance of a class of ``ematix_flow.strategy``, instead of ``mode`` and its options.
+        on_busy: what happens while another run loads the table: ``wait``, ``skip`` or ``fail``.
+        lock_timeout: how long to wait for locks, a timedelta or seconds; by default 30 s.
+        lag, max_delete_fraction, watermark_cap, progress: not implemented yet.
+
+    Returns:
+        ``run_id``, ``status``, ``path`` and the counts of the mode: ``rows_inserted``, ``rows_updated``, ``rows_unchanged``,
+        ``rows_closed``.
+
+    Raises:
+        ValueError: every refusal of the engine and of the server (``ematix_flow.errors``). Nothing was written then.
+        TypeError: an argument of a wrong Python type.
+        NotImplementedError: an unknown mode, or an option that this version does not have.
+    """
+    not_built({"lag": lag, "max_delete_fraction": max_delete_fraction, "watermark_cap": watermark_cap})
+    if progress != "none":
+        raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
+    _check_types(target, source, target_connection)
+    # "append" is the default and so cannot be told from "not given".
+    chosen, options = merged_with(
+        strategy,
+        None if strategy is not None and mode == "append" else mode,
+        {
+            "keys": keys,
+            "update_columns": update_columns,
+            "compare_columns": compare_columns,
+            "incremental_column": incremental_column,
+            "handle_deletes": handle_deletes,
+            "event_timestamp_column": event_timestamp_column,
+            "ttl": ttl,
+        },
+    )
+    message = {
+        "connection": target_connection._id,
+        "source": None if source.connection is target_connection else source.connection._id,
+        "spec": json.dumps(target._to_spec()),
+        "augment": True,
+        "mode": chosen,
+        "query": source.query,
+        "pipeline_name": pipeline_name,
+        "keys": key_columns(target, passed=options["keys"], pipeline_name=pipeline_name) if chosen in _MODES_WITH_KEYS else None,
+        "update_columns": _names("update_columns", options["update_columns"]),
+        "compare_columns": _names("compare_columns", options["compare_columns"]),
+        "handle_deletes": options["handle_deletes"],
+        "event_timestamp_column": options["event_timestamp_column"],
+        "incremental_column": options["incremental_column"],
+        "ttl_seconds": _seconds("ttl", options["ttl"]),
+        "force_path": force_path,
+        "on_drift": on_drift,
+        "dry_run": dry_run,
+        "on_busy": on_busy,
+        "lock_timeout_ms": _milliseconds(lock_timeout),
+    }
+    return Result(call("sync", message))
+
+
+def not_built(options: dict[str, Any]) -> None:
+    """Refuse the options of later work that were given, by name."""
+    for name, value in options.items():
+        if value is not None:
+            raise NotImplementedError(f"{name}= is not implemented yet.")
+
+
+def _check_types(target: object, source: object, target_connection: object) -> None:
+    if not (isinstance(target, type) and issubclass(target, ManagedTable)):
+        raise TypeError(f"target is a table class (@ematix.table or a subclass of ManagedTable), not {_shown(target)}.")
+    if not isinstance(source, Source):
+        raise TypeError(f"source is an ematix_flow.source.Source, not {_shown(source)}.")
+    if not isinstance(source.query, str):
+        raise TypeError(f"The query of the source is a SQL text (str), not {type(source.query).__name__}.")
+    for what, connection in (("target_connection", target_connection), ("The connection of the source", source.connection)):
+        if not isinstance(connection, Connection):
+            raise TypeError(f"{what} is a Connection (ematix_flow.connect), not {_shown(connection)}.")
+
+
+def _shown(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
+
+
+def _names(what: str, value: Sequence[str] | None) -> list[str] | None:
+    return None if value is None else list(column_names(what, value))
+
+
+def _seconds(what: str, value: timedelta | None) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{what} is a datetime.timedelta, not {type(value).__name__}.")
+    return value.total_seconds()
+
+
+def _milliseconds(value: timedelta | float | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (timedelta, int, float)):
+        raise TypeError(f"lock_timeout is a datetime.timedelta or a number of seconds, not {type(value).__name__}.")
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if not 0 < seconds <= 2_147_483:  # PostgreSQL keeps the setting as milliseconds in 32 bits; 0 would mean "for ever"
+        raise ValueError(f"lock_timeout is more than 0 and at most 2147483 seconds, not {seconds}.")
+    return max(1, round(seconds * 1000))
