@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"unsafe"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
@@ -45,5 +44,24 @@ func (brokenStream) Done() <-chan struct{}       { return alreadyDone }
 
 var alreadyDone = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// errNoStream is what an operation says that needs a stream and got none.
-var errNoStream = errors.New("this operation needs an Arrow stream")
+type readArrowArgs struct {
+	Connection int64         `json:"connection"`
+	SQL        string        `json:"sql"`
+	Numeric    frame.Numeric `json:"numeric"`
+	Buffered   bool          `json:"buffered"` // all rows are fetched by the call; the stream does not wait any more
+}
+
+// readArrow answers with the rows of a query. It waits for the first of them: from then on they are the consumer's to fetch.
+func (e *Engine) readArrow(ctx context.Context, c *call, args readArrowArgs) (any, error) {
+	server, err := e.server(args.Connection)
+	if err != nil {
+		return nil, err
+	}
+	session, err := server.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := frame.Query{SQL: args.SQL, Numeric: args.Numeric, Buffered: args.Buffered}
+	c.output, err = frame.Read(ctx, session, q, func(rows, bytes int64) { c.progress(Progress{"read", rows, bytes}) })
+	return nil, err
+}

@@ -20,6 +20,8 @@ const (
 type Block struct {
 	Rows    int
 	Columns []Vector
+
+	bytes int // as received
 }
 
 // Free gives the memory back; for a block that nobody took over.
