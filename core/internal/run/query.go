@@ -54,7 +54,7 @@ func (l *load) checkQuery(ctx context.Context) error {
 		}
 	}
 	if len(missing) > 0 {
-		e := fault.New(fault.InvalidQuery, "The source query lacks the column %s of %s. It delivers: %s.", quoteAll(missing), l.plan.Table, quoteAll(names))
+		e := fault.New(fault.InvalidQuery, "The source query lacks %s of %s. It delivers: %s.", columns(missing), l.plan.Table, quoteAll(names))
 		e.Hint = "Add it to the SELECT, or rename another one with AS. Names are compared exactly: unquoted names in SQL are lower case."
 		if len(names) == 0 {
 			e.Message = "The source query returns no rows: it is not a SELECT."
@@ -67,6 +67,13 @@ func (l *load) checkQuery(ctx context.Context) error {
 			WithHint("Rename or drop one of them: which is meant could only be guessed.")
 	}
 	return nil
+}
+
+func columns(names []string) string {
+	if len(names) == 1 {
+		return "the column " + quoteAll(names)
+	}
+	return "the columns " + quoteAll(names)
 }
 
 func quoteAll(names []string) string {

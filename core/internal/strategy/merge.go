@@ -14,7 +14,7 @@ func (m mergeUpsert) Steps(r Request) []Step {
 	steps := append(r.stage(), r.checkKeys(), r.lockTarget(), m.changes(r), analyzeChanges(),
 		countChanges([]string{"NOT " + r.own("new"), r.own("new")}, Updated, Inserted))
 	if len(r.Load.UpdateColumns) > 0 {
-		steps = append(steps, m.update(r))
+		steps = append(steps, r.chooseWay("NOT c."+r.own("new")), m.update(r), planFreely())
 	}
 	return append(steps, m.insert(r))
 }
@@ -28,7 +28,7 @@ func (mergeUpsert) changes(r Request) Step {
 		Name: "find changes", Why: "one join finds what is new and what differs",
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" +
 			list("SELECT", append([]string{found + " AS " + r.own("new"), "t.ctid AS " + r.own("ctid")}, prefixed("s", columnNames(r.sourced()))...)) +
-			"\nFROM " + stageTable + " AS s\nLEFT JOIN " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + where,
+			"\nFROM " + stageTable + " AS s\nLEFT JOIN " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + where + "\nORDER BY t.ctid",
 	}
 }
 
@@ -45,7 +45,7 @@ func (mergeUpsert) update(r Request) Step {
 	return Step{
 		Name: "update", Why: "rows that differ, by their place and their key", Counts: Updated, Parameters: b.parameters,
 		SQL: "UPDATE " + r.target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c\nWHERE NOT c." + r.own("new") +
-			" AND t.ctid = c." + r.own("ctid") + " AND " + r.sameKey("t", "c"),
+			" AND " + r.samePlace(),
 	}
 }
 

@@ -33,7 +33,7 @@ func (s scd2) Steps(r Request) []Step {
 	if r.Load.EventTimestampColumn != "" {
 		steps = append(steps, s.checkOrder(r))
 	}
-	return append(steps, s.close(r), s.insert(r))
+	return append(steps, r.chooseWay("c."+r.own("action")+" <> '"+opens+"'"), s.close(r), planFreely(), s.insert(r))
 }
 
 // latest leaves the row with the greatest event time of each key.
@@ -88,7 +88,7 @@ func (s scd2) changes(r Request) Step {
 		Name: "find changes", Why: "one join with the current versions finds what is new, what differs" + s.gone(r), Parameters: b.parameters,
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(head, columns...)) +
 			"\nFROM " + stageTable + " AS s\n" + join + " (\n    " + list("SELECT", current) + "\n    FROM " + r.target() + " WHERE " + spec.IsCurrent + "\n) AS t ON " +
-			r.sameKey("t", "s") + "\nWHERE " + where + "\n   OR " + r.differs("t", "s", r.Load.CompareColumns),
+			r.sameKey("t", "s") + "\nWHERE " + where + "\n   OR " + r.differs("t", "s", r.Load.CompareColumns) + "\nORDER BY t.ctid",
 	}
 }
 
@@ -120,7 +120,7 @@ func (scd2) close(r Request) Step {
 	return Step{
 		Name: "close", Why: "versions that are replaced or gone; their end is the start of what follows", Counts: Closed,
 		SQL: "UPDATE " + r.target() + " AS t\nSET " + spec.ValidTo + " = c." + r.own("at") + ", " + spec.IsCurrent + " = false\nFROM " + changesTable + " AS c\nWHERE c." +
-			r.own("action") + " <> '" + opens + "' AND t.ctid = c." + r.own("ctid") + " AND " + r.sameKey("t", "c") + " AND t." + spec.IsCurrent,
+			r.own("action") + " <> '" + opens + "' AND " + r.samePlace() + " AND t." + spec.IsCurrent,
 	}
 }
 

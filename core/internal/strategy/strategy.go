@@ -29,6 +29,8 @@ type Step struct {
 	Counts     Count // what the number of rows that it changed means
 
 	// Judge looks at the rows of a query, as texts, and refuses the load if they show what must not be. Only checks have it.
+	// Quick is a cheaper query for the same: where its one value is 0, SQL need not be run.
+	Quick string
 	Judge func(rows [][]string) error
 	// Expects are the counts that the one row of a query announces; a later step that changes another number of rows rolls the load back.
 	Expects []Count
@@ -192,6 +194,12 @@ func (r Request) sameKey(a, b string) string {
 		conditions[i] = fmt.Sprintf(form, a, ident.Quote(key), b, ident.Quote(key))
 	}
 	return strings.Join(conditions, " AND ")
+}
+
+// samePlace joins the target with the change set by ctid, and by the keys for safety. The keys are compared in a form that no index can answer, so that the
+// planner goes to the places and not through the primary key (1 page a row instead of 4).
+func (r Request) samePlace() string {
+	return "t.ctid = c." + r.own("ctid") + " AND (" + r.sameKey("t", "c") + ") IS TRUE"
 }
 
 // comparable is the value of a column as it is compared: json, which has no equality, by its text.
