@@ -189,4 +189,6 @@ const char *flow_stream_fault(struct ArrowArrayStream *self) {
 	return self->release == stream_release ? ((struct flow_stream *)self->private_data)->fault : NULL;
 }
 
-int64_t flow_stream_id(struct ArrowArrayStream *self) { return ((struct flow_stream *)self->private_data)->id; }
+int64_t flow_stream_id(struct ArrowArrayStream *self) {
+	return self->release == stream_release ? ((struct flow_stream *)self->private_data)->id : 0;
+}

@@ -9,6 +9,7 @@ import "C"
 import (
 	"errors"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/ematix/ematix-flow/core"
@@ -74,6 +75,23 @@ func flowStreamNext(stream *C.struct_ArrowArrayStream, out *C.struct_ArrowArray)
 		fail(syscall.ENOMEM, text, fault)
 	}
 	return errno
+}
+
+// flowStreamReady waits until the stream's get_next would not have to, for some milliseconds at most: 1 it is so, 0 not yet. A stream that is not
+// known is as ready as it will be.
+//
+//export flowStreamReady
+func flowStreamReady(id C.int64_t, milliseconds C.longlong) (ready C.int) {
+	defer func() {
+		if recover() != nil {
+			ready = 1
+		}
+	}()
+	s := streams.get(int64(id))
+	if s == nil || s.Ready(time.Duration(milliseconds)*time.Millisecond) {
+		return 1
+	}
+	return 0
 }
 
 // exportBlock moves the memory of the block into the array.

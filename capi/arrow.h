@@ -64,6 +64,7 @@ int flow_stream_new(struct ArrowArrayStream *out, int64_t id, struct ArrowSchema
 void flow_stream_fail(struct ArrowArrayStream *stream, char *text, char *fault);
 // flow_stream_fault is the last error as JSON, or NULL; also NULL for a stream that is not ours.
 const char *flow_stream_fault(struct ArrowArrayStream *stream);
+// flow_stream_id is Go's number of the stream; 0 for a stream that is not ours.
 int64_t flow_stream_id(struct ArrowArrayStream *stream);
 
 // flow_forked tells whether this process is a child that was forked after the library was loaded.

@@ -129,14 +129,28 @@ static PyObject *native_take(PyObject *Py_UNUSED(module), PyObject *handle) {
 	return capsule != NULL ? Py_BuildValue("(NN)", text, capsule) : Py_BuildValue("(NO)", text, Py_None);
 }
 
-static PyObject *native_fault(PyObject *Py_UNUSED(module), PyObject *number) {
-	if (refuse_fork()) return NULL;
-	struct ArrowArrayStream *stream = PyLong_AsVoidPtr(number);
-	if (stream == NULL) {
-		if (PyErr_Occurred() == NULL) PyErr_SetString(PyExc_ValueError, "A stream has an address.");
-		return NULL;
-	}
-	return Py_BuildValue("z", flow_stream_fault(stream));
+// stream_of is the struct of a capsule, which the caller keeps alive.
+static struct ArrowArrayStream *stream_of(PyObject *capsule) {
+	return refuse_fork() ? NULL : PyCapsule_GetPointer(capsule, stream_name);
+}
+
+static PyObject *native_ready(PyObject *Py_UNUSED(module), PyObject *args) {
+	PyObject *capsule;
+	long long milliseconds;
+	if (!PyArg_ParseTuple(args, "OL:ready", &capsule, &milliseconds)) return NULL;
+	struct ArrowArrayStream *stream = stream_of(capsule);
+	if (stream == NULL) return NULL;
+	int64_t id = flow_stream_id(stream);
+	int ready;
+	Py_BEGIN_ALLOW_THREADS
+	ready = flowStreamReady(id, milliseconds);
+	Py_END_ALLOW_THREADS
+	return PyBool_FromLong(ready);
+}
+
+static PyObject *native_fault(PyObject *Py_UNUSED(module), PyObject *capsule) {
+	struct ArrowArrayStream *stream = stream_of(capsule);
+	return stream == NULL ? NULL : Py_BuildValue("z", flow_stream_fault(stream));
 }
 
 static PyObject *native_shutdown(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
@@ -153,7 +167,8 @@ static PyMethodDef methods[] = {
 	{"wait", native_wait, METH_VARARGS, "wait(handle, milliseconds, /)\n--\n\nWhether the call has ended, and its progress since the last wait."},
 	{"cancel", native_cancel, METH_O, "cancel(handle, /)\n--\n\nAsk the call to end soon."},
 	{"take", native_take, METH_O, "take(handle, /)\n--\n\nThe answer of a call that has ended, and the capsule of its Arrow stream or None."},
-	{"fault", native_fault, METH_O, "fault(address, /)\n--\n\nThe last error of one of our ArrowArrayStreams as JSON, or None."},
+	{"ready", native_ready, METH_VARARGS, "ready(stream, milliseconds, /)\n--\n\nWhether the stream of the capsule has its next rows, or its end."},
+	{"fault", native_fault, METH_O, "fault(stream, /)\n--\n\nThe last error of the stream of the capsule as JSON, or None."},
 	{"_shutdown", native_shutdown, METH_NOARGS, "_shutdown()\n--\n\nCancel what goes on; registered with atexit."},
 	{NULL, NULL, 0, NULL},
 };

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"time"
 	"unsafe"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
@@ -39,6 +40,7 @@ type brokenStream struct{}
 
 func (brokenStream) Columns() []frame.Column     { return []frame.Column{{Name: "never", Format: "i"}} }
 func (brokenStream) Next() (*frame.Block, error) { panic("on purpose") }
+func (brokenStream) Ready(time.Duration) bool    { return true }
 func (brokenStream) Close()                      {}
 func (brokenStream) Done() <-chan struct{}       { return alreadyDone }
 

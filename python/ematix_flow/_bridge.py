@@ -55,9 +55,16 @@ def call_stream(op: str, args: Mapping[str, Any], *, stream: object | None = Non
     return answer, capsule
 
 
-def stream_error(address: int) -> Exception | None:
-    """The error that one of our Arrow streams met last, by the address of its struct."""
-    fault = _native().fault(address)
+def await_stream(capsule: object) -> None:
+    """Wait until a stream of ours can give its next rows at once; Ctrl-C works meanwhile."""
+    native = _native()
+    while not native.ready(capsule, _SLICE):
+        pass
+
+
+def stream_error(capsule: object) -> Exception | None:
+    """The error that a stream of ours met last."""
+    fault = _native().fault(capsule)
     return None if fault is None else from_reply(json.loads(fault)["error"])
 
 

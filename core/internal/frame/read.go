@@ -105,6 +105,25 @@ func (s *stream) Next() (*Block, error) {
 	return nil, s.err
 }
 
+func (s *stream) Ready(d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ready) > 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case block, open := <-s.queue:
+		if open {
+			s.ready = append(s.ready, block)
+		}
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
 func (s *stream) Close() {
 	s.cancel()
 	s.mu.Lock()
