@@ -1,0 +1,66 @@
+"""Fixtures of tests that need neither server nor engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ematix_flow import _bridge, pipeline
+
+
+class Engine:
+    """Stands in for the engine: keeps the messages, answers what it was told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {"disconnect": None}
+        self._opened = 0
+
+    def call(self, op: str, args: dict[str, Any], *, stream: object | None = None, progress: object = None) -> Any:
+        self.messages.append((op, args))
+        if op == "connect" and op not in self.answers:
+            self._opened += 1
+            return {"connection": self._opened, "host": "db", "port": 5432, "dbname": "dwh", "user": "loader", "redacted": "postgresql://***"}
+        answer = self.answers[op]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(args) if callable(answer) else answer
+
+    def asked(self, op: str) -> list[dict[str, Any]]:
+        """The arguments of each call of an operation."""
+        return [args for name, args in self.messages if name == op]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The stand-in, in the place of ``_bridge``."""
+    stand_in = Engine()
+    monkeypatch.setattr(_bridge, "call", stand_in.call)
+    return stand_in
+
+
+@pytest.fixture
+def connect(engine: Engine) -> Iterator[Callable[[], Any]]:
+    """Opens connections of the stand-in; they are closed while it is still there."""
+    from ematix_flow import _core
+
+    opened: list[Any] = []
+
+    def open_one() -> Any:
+        opened.append(_core.connect("postgresql://loader:secret@db/dwh"))
+        return opened[-1]
+
+    yield open_one
+    for connection in opened:
+        connection.close()
+        del connection._id  # nothing is left for __del__
+
+
+@pytest.fixture(autouse=True)
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test declares its own pipelines."""
+    for registry in (pipeline._REGISTRY, pipeline._TRANSFORMS_REGISTRY, pipeline._FEATURE_VIEWS_REGISTRY):
+        for name in list(registry):
+            monkeypatch.delitem(registry, name)
