@@ -3,6 +3,7 @@ module github.com/ematix/ematix-flow
 go 1.26
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/apache/arrow-go/v18 v18.8.0
 	github.com/jackc/pgx/v5 v5.12.0
 )
