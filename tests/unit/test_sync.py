@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ematix_flow import Source, pipeline
+from ematix_flow.strategy import MergeUpsert
+from ematix_flow.table import ManagedTable
+from ematix_flow.types import BigInt, Column, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.conftest import Engine
+
+ANSWER = {"run_id": "r", "status": "success", "path": "same_db", "rows_inserted": 2}
+
+
+class Orders(ManagedTable):
+    __schema__ = "warehouse"
+    __tablename__ = "orders"
+    id = Column(BigInt, nullable=False, primary_key=True)
+    note = Column(Text)
+
+
+DEFAULT_MESSAGE = {
+    "connection": 1,
+    "source": None,
+    "spec": json.dumps(Orders._to_spec()),
+    "augment": True,
+    "mode": "append",
+    "query": "SELECT 1",
+    "pipeline_name": None,
+    "keys": None,
+    "update_columns": None,
+    "compare_columns": None,
+    "handle_deletes": None,
+    "event_timestamp_column": None,
+    "incremental_column": None,
+    "ttl_seconds": None,
+    "force_path": None,
+    "on_drift": "error",
+    "dry_run": False,
+    "on_busy": "wait",
+    "lock_timeout_ms": None,
+}
+
+
+@pytest.fixture
+def load(engine: Engine, connect: Callable[[], Any]) -> Callable[..., dict[str, Any]]:
+    """Calls ``sync`` and returns the message it sent."""
+    engine.answers["sync"] = ANSWER
+    connection = connect()
+
+    def call(**options: Any) -> dict[str, Any]:
+        given = {"target": Orders, "source": Source(connection, "SELECT 1"), "target_connection": connection, **options}
+        assert pipeline.sync(**given) == ANSWER
+        return engine.asked("sync")[-1]
+
+    return call
+
+
+def test_message_of_the_defaults(load: Callable[..., dict[str, Any]]) -> None:
+    assert load() == DEFAULT_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("options", "differences"),
+    [
+        ({"mode": "merge"}, {"mode": "merge", "keys": ["id"]}),
+        ({"mode": "scd1", "update_columns": ()}, {"mode": "scd1", "keys": ["id"], "update_columns": []}),
+        (
+            {"mode": "scd2", "keys": ("note",), "compare_columns": ["note"], "ttl": timedelta(minutes=1, milliseconds=500)},
+            {"mode": "scd2", "keys": ["note"], "compare_columns": ["note"], "ttl_seconds": 60.5},
+        ),
+        ({"mode": "merge", "keys": []}, {"mode": "merge", "keys": []}),
+        ({"mode": "upsert", "keys": ["id"]}, {"mode": "upsert"}),
+        ({"keys": ["id"]}, {}),
+        ({"lock_timeout": timedelta(seconds=2)}, {"lock_timeout_ms": 2000}),
+        ({"lock_timeout": 0.0001}, {"lock_timeout_ms": 1}),
+        ({"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"}, {"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"}),
+        (
+            {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
+            {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
+        ),
+        ({"strategy": MergeUpsert(update_columns=["note"])}, {"mode": "merge", "keys": ["id"], "update_columns": ["note"]}),
+    ],
+)
+def test_message_of_options(load: Callable[..., dict[str, Any]], options: dict[str, Any], differences: dict[str, Any]) -> None:
+    assert load(**options) == {**DEFAULT_MESSAGE, **differences}
+
+
+def test_source_of_another_connection(load: Callable[..., dict[str, Any]], connect: Callable[[], Any]) -> None:
+    assert load(source=Source(connect(), "SELECT 2")) == {**DEFAULT_MESSAGE, "source": 2, "query": "SELECT 2"}
+
+
+def test_result_is_a_dict_with_a_text(engine: Engine, load: Callable[..., dict[str, Any]], connect: Callable[[], Any]) -> None:
+    connection = connect()
+    result = pipeline.sync(target=Orders, source=Source(connection, "SELECT 1"), target_connection=connection)
+    assert isinstance(result, dict)
+    assert json.loads(json.dumps(result)) == ANSWER
+    assert str(result) == "success: 2 inserted (same_db, run r)"
+
+
+def test_keys_warning_comes_once_and_points_to_the_caller(load: Callable[..., dict[str, Any]]) -> None:
+    other = type("Other", (Orders,), {"id": Column(BigInt, primary_key=True), "code": Column(Text), "__merge_keys__": ("code",)})
+    with pytest.warns(UserWarning, match="primary key") as warned:
+        assert load(target=other, mode="merge")["keys"] == ["code"]
+    assert [warning.filename for warning in warned] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(target=other, mode="append")
+        load(target=other, mode="merge", keys=["code"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": Orders()}, "target is a table class (@ematix.table or a subclass of ManagedTable), not an object of type Orders."),
+        ({"target": int}, "target is a table class (@ematix.table or a subclass of ManagedTable), not the class int."),
+        ({"source": "SELECT 1"}, "source is an ematix_flow.source.Source, not an object of type str."),
+        ({"source": Source(object(), "x")}, "The connection of the source is a Connection (ematix_flow.connect), not an object of type object."),  # type: ignore[arg-type]
+        ({"source": Source(None, None)}, "The query of the source is a SQL text (str), not NoneType."),  # type: ignore[arg-type]
+        ({"target_connection": None}, "target_connection is a Connection (ematix_flow.connect), not an object of type NoneType."),
+        ({"mode": "merge", "keys": "id"}, "keys is a sequence of column names, not the text 'id'. Write ('id',)."),
+        ({"update_columns": "id"}, "update_columns is a sequence of column names, not the text 'id'. Write ('id',)."),
+        ({"compare_columns": [1]}, "compare_columns holds 1, which is no column name."),
+        ({"ttl": 5}, "ttl is a datetime.timedelta, not int."),
+        ({"lock_timeout": "5s"}, "lock_timeout is a datetime.timedelta or a number of seconds, not str."),
+    ],
+)
+def test_wrong_types_are_refused(load: Callable[..., dict[str, Any]], engine: Engine, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        load(**options)
+    assert str(raised.value) == message
+    assert engine.asked("sync") == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, timedelta(0), 3_000_000])
+def test_lock_timeout_has_bounds(load: Callable[..., dict[str, Any]], seconds: Any) -> None:
+    with pytest.raises(ValueError, match="^lock_timeout is more than 0 and at most 2147483 seconds, not "):
+        load(lock_timeout=seconds)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lag": timedelta(hours=1)}, "lag= is not implemented yet."),
+        ({"max_delete_fraction": 0.5}, "max_delete_fraction= is not implemented yet."),
+        ({"watermark_cap": True}, "watermark_cap= is not implemented yet."),
+        ({"progress": "log"}, "progress='log' is not implemented yet."),
+    ],
+)
+def test_later_work_is_named(load: Callable[..., dict[str, Any]], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(NotImplementedError) as raised:
+        load(**options)
+    assert str(raised.value) == message
