@@ -13,7 +13,7 @@ func (appendOnly) Steps(r Request) []Step {
 	filled, values := r.filled(b.use)
 	return []Step{{
 		Name: "insert", Why: "every row of the query, in one statement", Boundary: Source, Counts: Inserted,
-		SQL: list("INSERT INTO "+r.target()+" (", identifiers(append(names, filled...))) + ")\n" +
+		SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
 			list("SELECT", append(prefixed("q", names), values...)) + "\nFROM " + r.query(),
 		Parameters: b.parameters,
 	}}

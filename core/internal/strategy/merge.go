@@ -55,7 +55,7 @@ func (mergeUpsert) insert(r Request) Step {
 	filled, values := r.filled(b.use)
 	return Step{
 		Name: "insert", Why: "rows whose key is new", Counts: Inserted, Parameters: b.parameters,
-		SQL: list("INSERT INTO "+r.target()+" (", identifiers(append(names, filled...))) + ")\n" +
+		SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
 			list("SELECT", append(prefixed("c", names), values...)) + "\nFROM " + changesTable + " AS c\nWHERE c." + r.own("new"),
 	}
 }

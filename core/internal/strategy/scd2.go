@@ -44,7 +44,7 @@ func (scd2) latest(r Request) Step {
 	return Step{
 		Name: "keep latest", Why: "of several rows of one key the one with the greatest event time counts",
 		SQL: "DELETE FROM " + stageTable + " AS s\nUSING (\n    SELECT s.ctid AS place, row_number() OVER (PARTITION BY " + keys + " ORDER BY s." + event + " DESC, s.ctid) AS n\n    FROM " +
-			stageTable + " AS s\n    JOIN (" + r.repeated("s", r.Load.Keys) + ") AS r ON " + r.sameKey("s", "r") + "\n) AS d\nWHERE s.ctid = d.place AND d.n > 1",
+			stageTable + " AS s\n    JOIN (\n" + r.repeated(r.Load.Keys) + "\n    ) AS r ON " + r.sameKey("s", "r") + "\n) AS d\nWHERE s.ctid = d.place AND d.n > 1",
 	}
 }
 
@@ -54,9 +54,9 @@ func (s scd2) changes(r Request) Step {
 	own := func(name string) string { return r.own(name) }
 	action := "CASE WHEN t.ctid IS NULL THEN '" + opens + "' ELSE '" + changes + "' END"
 	join, where := "LEFT JOIN", "t.ctid IS NULL"
-	start := b.use(LoadTime)
-	if r.Load.EventTimestampColumn != "" {
-		start = "s." + own("event_at")
+	start := "s." + own("event_at")
+	if r.Load.EventTimestampColumn == "" {
+		start = b.use(LoadTime)
 	}
 	columns := make([]string, 0, len(r.Table.Columns))
 	for _, c := range r.sourced() {
@@ -76,11 +76,11 @@ func (s scd2) changes(r Request) Step {
 		}
 	}
 	head := []string{
-		action + " AS " + own("action"), "t.ctid AS " + own("ctid"), "t." + spec.ValidFrom + " AS " + own("old_start"),
+		action + " AS " + own("action"), "t.ctid AS " + own("ctid"),
 		"greatest(" + start + ", t." + spec.ValidFrom + " + interval '1 microsecond') AS " + own("at"),
 	}
 	if r.Load.EventTimestampColumn != "" {
-		head = append(head, "s."+own("event_at"))
+		head = append(head, "s."+own("event_at"), "t."+spec.ValidFrom+" AS "+own("old_start")) // for the check of the order
 	}
 	current := append(identifiers(r.Load.Keys), identifiers(r.Load.CompareColumns)...)
 	current = append([]string{"ctid", spec.ValidFrom}, current...)
@@ -139,7 +139,7 @@ func (s scd2) insert(r Request) Step {
 	keys := strings.Join(prefixed("h", r.Load.Keys), ", ")
 	return Step{
 		Name: "insert", Why: "the new versions; that of a key that comes back starts no earlier than its last one ended", Counts: Inserted,
-		SQL: list("INSERT INTO "+r.target()+" (", columns) + ")\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c\nLEFT JOIN (\n    SELECT " +
+		SQL: insertInto(r.target(), columns) + "\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c\nLEFT JOIN (\n    SELECT " +
 			keys + ", max(h." + spec.ValidTo + ") AS last_end\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + r.own("action") + " = '" + opens + "' AND " +
 			r.sameKey("h", "n") + "\n    WHERE NOT h." + spec.IsCurrent + "\n    GROUP BY " + keys + "\n) AS p ON c." + r.own("action") + " = '" + opens + "' AND " + r.sameKey("p", "c") +
 			"\nWHERE c." + r.own("action") + " <> '" + closes + "'",

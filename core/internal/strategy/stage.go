@@ -36,7 +36,7 @@ func (r Request) stage() []Step {
 		},
 		{
 			Name: "stage", Why: "the query runs once; everything that follows reads its result", Boundary: Source, Counts: Staged,
-			SQL: list("INSERT INTO "+stageTable+" (", identifiers(names)) + ")\n" + list("SELECT", values) + "\nFROM " + r.query(),
+			SQL: insertInto(stageTable, identifiers(names)) + "\n" + list("SELECT", values) + "\nFROM " + r.query(),
 		},
 		{Name: "analyze staging", Why: "the planner must know how many rows there are", SQL: "ANALYZE " + stageTable, Boundary: Ours},
 	}
@@ -74,7 +74,7 @@ func (r Request) checkKeys() Step {
 		event := r.own("event_at")
 		group = append(group, "s."+event)
 		// Values are compared only where a key occurs twice at one time, which is seldom.
-		from += "\n    JOIN (" + r.repeated("s", append(slices.Clone(r.Load.Keys), event)) + ") AS r ON " + r.sameKey("s", "r") + " AND s." + event + " = r." + event
+		from += "\n    JOIN (\n" + r.repeated(append(slices.Clone(r.Load.Keys), event)) + "\n    ) AS r ON " + r.sameKey("s", "r") + " AND s." + event + " = r." + event
 		having = strings.Join(r.varying(), "\n        OR ")
 	}
 	quick := ""
@@ -91,9 +91,9 @@ func (r Request) checkKeys() Step {
 }
 
 // repeated are the combinations of values that occur more than once among the staged rows.
-func (r Request) repeated(alias string, names []string) string {
-	group := strings.Join(prefixed(alias, names), ", ")
-	return "SELECT " + group + " FROM " + stageTable + " AS " + alias + " GROUP BY " + group + " HAVING count(*) > 1"
+func (r Request) repeated(names []string) string {
+	group := strings.Join(identifiers(names), ", ")
+	return "        SELECT " + group + "\n        FROM " + stageTable + "\n        GROUP BY " + group + "\n        HAVING count(*) > 1"
 }
 
 // varying are conditions of which one is true when the rows of a group do not all have the same values.
@@ -106,7 +106,10 @@ func (r Request) varying() []string {
 		// array_agg keeps NULLs, so that a NULL beside a value counts as a difference too.
 		conditions = append(conditions, fmt.Sprintf("cardinality(array_agg(DISTINCT s.%s::text)) > 1", ident.Quote(c.Name)))
 	}
-	return append(conditions, "false")
+	if len(conditions) == 0 {
+		return []string{"false"} // nothing but keys: rows of one key are equal
+	}
+	return conditions
 }
 
 func (r Request) judgeKeys(rows [][]string) error {

@@ -182,6 +182,14 @@ func list(keyword string, items []string) string {
 	return text + "\n" + line
 }
 
+// insertInto is the head of an INSERT.
+func insertInto(table string, columns []string) string {
+	if line := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ")"; len(line) <= lineWidth {
+		return line
+	}
+	return list("INSERT INTO "+table+" (", columns) + "\n)"
+}
+
 // sameKey joins two sides by the keys, NULL-safe. IS NOT DISTINCT FROM could neither be hashed nor merged: a key that cannot be NULL is compared with =, others
 // as arrays of one, whose = takes two NULLs as equal.
 func (r Request) sameKey(a, b string) string {

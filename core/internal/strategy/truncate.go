@@ -16,7 +16,7 @@ func (truncateReplace) Steps(r Request) []Step {
 		Step{Name: "truncate", Why: "readers wait from here to the commit, and see the old or the new content", SQL: "TRUNCATE TABLE " + r.target()},
 		Step{
 			Name: "insert", Why: "all staged rows", Counts: Inserted,
-			SQL: list("INSERT INTO "+r.target()+" (", identifiers(append(names, filled...))) + ")\n" +
+			SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
 				list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + stageTable + " AS s",
 			Parameters: b.parameters,
 		})

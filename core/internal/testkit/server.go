@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -108,6 +109,9 @@ var number = func() func() int {
 	}
 }()
 
+// keepOpen is the pipe whose end stops the server. Were it not held here, the garbage collector would close it.
+var keepOpen io.Closer
+
 // cluster is the URL of the superuser of the server of this process, or "" when there is none.
 var cluster = sync.OnceValues(func() (string, error) {
 	if dsn := os.Getenv("EMATIX_TEST_DSN"); dsn != "" {
@@ -123,9 +127,11 @@ var cluster = sync.OnceValues(func() (string, error) {
 	}
 	// The pipe stays open until the process ends; its end is what stops the server.
 	command := exec.Command("sh", filepath.Join(root, "scripts", "cluster.sh"), programs)
-	if _, err := command.StdinPipe(); err != nil {
+	input, err := command.StdinPipe()
+	if err != nil {
 		return "", err
 	}
+	keepOpen = input
 	var failure bytes.Buffer
 	command.Stderr = &failure
 	output, err := command.StdoutPipe()
