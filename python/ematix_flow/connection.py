@@ -54,6 +54,7 @@ class Connection:
     _id: int
     _info: dict[str, Any]
     _process: int
+    _closed = False
 
     def __new__(cls, *args: object, **kwargs: object) -> Connection:
         raise TypeError("A Connection is not made by calling the class. Use ematix_flow.connect(name) or ematix_flow._core.connect(url).")
@@ -308,6 +309,7 @@ class Connection:
     def close(self) -> None:
         """Close the server connections. A closed connection may be closed again; any other use of it is an error."""
         self._do("disconnect")
+        self._closed = True
 
     def __enter__(self) -> Connection:
         return self
@@ -318,7 +320,7 @@ class Connection:
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing, _getpid: Callable[[], int] = os.getpid) -> None:
         # An object that never got an id has nothing to close. At interpreter exit the process takes its sockets along, and a forked child
         # must not touch those of its parent. The functions are bound as defaults because module globals may be gone by then.
-        if not hasattr(self, "_id") or _is_finalizing() or _getpid() != self._process:
+        if self._closed or not hasattr(self, "_id") or _is_finalizing() or _getpid() != self._process:
             return
         try:
             self.close()
