@@ -34,6 +34,7 @@ var operations = map[string]operation{
 	"resolve_connection":       op((*Engine).resolveConnection),
 	"set_connection":           op((*Engine).setConnection),
 	"version":                  op((*Engine).version),
+	"write_arrow":              op((*Engine).writeArrow),
 	"_panic":                   op((*Engine).panic),
 	"_panic_stream":            op((*Engine).panicStream),
 }

@@ -67,3 +67,31 @@ func (e *Engine) readArrow(ctx context.Context, c *call, args readArrowArgs) (an
 	c.output, err = frame.Read(ctx, session, q, func(rows, bytes int64) { c.progress(Progress{"read", rows, bytes}) })
 	return nil, err
 }
+
+type writeArrowArgs struct {
+	Connection int64  `json:"connection"`
+	Schema     string `json:"schema"`
+	Table      string `json:"table"`
+}
+
+type rowsWritten struct {
+	Rows int64 `json:"rows"`
+}
+
+// writeArrow appends the rows of the stream that came with the message to a table, in a transaction of its own.
+func (e *Engine) writeArrow(ctx context.Context, c *call, args writeArrowArgs) (rowsWritten, error) {
+	if c.input == nil {
+		return rowsWritten{}, fault.New(fault.InvalidSpec, "The operation needs an Arrow stream, and none came with it.")
+	}
+	server, err := e.server(args.Connection)
+	if err != nil {
+		return rowsWritten{}, err
+	}
+	session, err := server.Acquire(ctx)
+	if err != nil {
+		return rowsWritten{}, err
+	}
+	defer session.Release()
+	rows, err := frame.Write(ctx, session, args.Schema, args.Table, c.input, func(rows, bytes int64) { c.progress(Progress{"write", rows, bytes}) })
+	return rowsWritten{rows}, err
+}
