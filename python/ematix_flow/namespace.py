@@ -89,7 +89,7 @@ class _Ematix:
     def pipeline(
         self,
         *,
-        target: type[ManagedTable] | None = None,
+        target: type[Any] | None = None,
         targets: Sequence[Target] | None = None,
         schedule: str | None,
         mode: str | None = None,
@@ -164,7 +164,7 @@ class _Ematix:
 
     def target(
         self,
-        target_class: type[ManagedTable],
+        target_class: type[Any],
         *,
         mode: str,
         target_connection: str | None = None,

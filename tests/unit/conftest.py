@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ematix_flow import _bridge, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Engine:
@@ -22,7 +24,14 @@ class Engine:
         self.messages.append((op, args))
         if op == "connect" and op not in self.answers:
             self._opened += 1
-            return {"connection": self._opened, "host": "db", "port": 5432, "dbname": "dwh", "user": "loader", "redacted": "postgresql://***"}
+            return {
+                "connection": self._opened,
+                "host": "db",
+                "port": 5432,
+                "dbname": "dwh",
+                "user": "loader",
+                "redacted": "postgresql://***",
+            }
         answer = self.answers[op]
         if isinstance(answer, Exception):
             raise answer

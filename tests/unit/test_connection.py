@@ -91,7 +91,9 @@ def test_what_a_connection_shows(connect: Callable[[], Any], engine: Engine) -> 
         ),
     ],
 )
-def test_methods_send_one_message(engine: Engine, connect: Callable[[], Any], call: Any, op: str, args: dict[str, Any], answer: Any) -> None:
+def test_methods_send_one_message(
+    engine: Engine, connect: Callable[[], Any], call: Any, op: str, args: dict[str, Any], answer: Any
+) -> None:
     engine.answers[op] = answer
     assert call(connect()) == answer
     assert engine.asked(op) == [{"connection": 1, **args}]

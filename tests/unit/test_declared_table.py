@@ -18,7 +18,7 @@ Email = Annotated[String[256], natural_key()]
 class CustomerDim:
     """Customers."""
 
-    __merge_keys__ = ["id"]
+    __merge_keys__ = ["id"]  # noqa: RUF012
     SOURCE: ClassVar[str] = "crm"
 
     id: Annotated[BigInt, pk()]
@@ -106,7 +106,7 @@ def test_natural_keys_by_label_sorted() -> None:
 def test_constraints_of_the_body_win() -> None:
     @ematix.table(schema="s")
     class Orders:
-        __unique_constraints__ = [["b"]]
+        __unique_constraints__ = [["b"]]  # noqa: RUF012
         a: Annotated[BigInt, natural_key()]
         b: BigInt
 
@@ -121,7 +121,7 @@ def test_names_of_the_enclosing_function_resolve() -> None:
     class Orders:
         id: Key
         code: Code | None
-        other: "Code"
+        other: "Code"  # noqa: UP037
 
     assert spec(Orders) == [("id", "BigInt()", False, True), ("code", "String(7)", True, False), ("other", "String(7)", False, False)]
 

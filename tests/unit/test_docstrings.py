@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import doctest
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 MODULES = [
     "declared_table",

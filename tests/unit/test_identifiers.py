@@ -34,7 +34,7 @@ def test_quoted_only_where_needed(name: str, written: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a\0b", "a" * 64, "é" * 32])
 def test_names_that_postgresql_cannot_hold(name: str) -> None:
-    with pytest.raises(InvalidIdentifier, match="^The name "):
+    with pytest.raises(InvalidIdentifier, match=r"^The name "):
         quote(name)
 
 

@@ -43,11 +43,13 @@ def test_first_way_that_is_given_without_a_warning(body: dict[str, Any], passed:
     ],
 )
 def test_warning_where_the_primary_key_differs(body: dict[str, Any], origin: str) -> None:
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="primary key") as warned:
         assert _resolve_merge_keys(table(**body), passed=None, pipeline_name="nightly") == ["code"]
     assert [str(warning.message) for warning in warned] == [
-        f"The pipeline 'nightly' takes its keys (code) from {origin} of Orders; they differ from its primary key (id, region). "
-        "Give keys= to silence this."
+        (
+            f"The pipeline 'nightly' takes its keys (code) from {origin} of Orders; they differ from its primary key (id, region). "
+            "Give keys= to silence this."
+        )
     ]
     assert warned[0].filename == __file__
 
@@ -59,7 +61,7 @@ def test_warning_names_the_table_without_a_pipeline() -> None:
 
 @pytest.mark.parametrize("passed", [[], ()])
 def test_empty_keys_count_as_given(passed: Any) -> None:
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match="keys") as raised:
         _resolve_merge_keys(table(), passed=passed)
     assert str(raised.value) == (
         "The load into s.orders has no key columns. Give keys=, or declare __merge_keys__, a unique constraint (natural_key()) "

@@ -9,7 +9,21 @@ import pytest
 import ematix_flow
 from ematix_flow import errors, types
 
-HEAVY = ("_native", "polars", "pandas", "pyarrow", "rich", "asyncio", "argparse", "tomllib", "ctypes", "typing", "dataclasses", "inspect", "json")
+HEAVY = (
+    "_native",
+    "polars",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "asyncio",
+    "argparse",
+    "tomllib",
+    "ctypes",
+    "typing",
+    "dataclasses",
+    "inspect",
+    "json",
+)
 
 
 def run(program: str) -> str:
@@ -72,7 +86,10 @@ def test_all_errors_and_types_are_exported() -> None:
 
 
 def test_submodules_are_attributes() -> None:
-    assert run("import ematix_flow; print(ematix_flow.table.ManagedTable.__name__, ematix_flow.cli.__name__)") == "ManagedTable ematix_flow.cli\n"
+    assert (
+        run("import ematix_flow; print(ematix_flow.table.ManagedTable.__name__, ematix_flow.cli.__name__)")
+        == "ManagedTable ematix_flow.cli\n"
+    )
 
 
 def test_unknown_name() -> None:

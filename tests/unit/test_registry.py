@@ -22,7 +22,7 @@ def test_register_returns_the_function_and_keeps_the_order() -> None:
 
 def test_second_function_of_a_name_is_refused() -> None:
     pipeline.register(name="orders", schedule=None)(nothing)
-    with pytest.raises(ValueError, match="^A pipeline named 'orders' is registered already"):
+    with pytest.raises(ValueError, match=r"^A pipeline named 'orders' is registered already"):
         pipeline.register(name="orders", schedule=None)(lambda: 1)
     assert pipeline.get_pipeline("orders").fn is nothing
 

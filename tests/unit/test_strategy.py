@@ -78,5 +78,5 @@ def test_contradicting_mode_is_refused() -> None:
 
 @pytest.mark.parametrize("strategy", ["scd2", SCD2, Strategy()])
 def test_what_is_no_strategy_is_refused(strategy: Any) -> None:
-    with pytest.raises(TypeError, match="^strategy takes an instance of AppendOnly, TruncateReplace, MergeUpsert or SCD2, not "):
+    with pytest.raises(TypeError, match=r"^strategy takes an instance of AppendOnly, TruncateReplace, MergeUpsert or SCD2, not "):
         merged_with(strategy, None, {})

@@ -82,7 +82,10 @@ def test_message_of_the_defaults(load: Callable[..., dict[str, Any]]) -> None:
         ({"keys": ["id"]}, {}),
         ({"lock_timeout": timedelta(seconds=2)}, {"lock_timeout_ms": 2000}),
         ({"lock_timeout": 0.0001}, {"lock_timeout_ms": 1}),
-        ({"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"}, {"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"}),
+        (
+            {"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"},
+            {"on_busy": "skip", "on_drift": "warn", "force_path": "cross_db"},
+        ),
         (
             {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
             {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
@@ -123,7 +126,10 @@ def test_keys_warning_comes_once_and_points_to_the_caller(load: Callable[..., di
         ({"target": Orders()}, "target is a table class (@ematix.table or a subclass of ManagedTable), not an object of type Orders."),
         ({"target": int}, "target is a table class (@ematix.table or a subclass of ManagedTable), not the class int."),
         ({"source": "SELECT 1"}, "source is an ematix_flow.source.Source, not an object of type str."),
-        ({"source": Source(object(), "x")}, "The connection of the source is a Connection (ematix_flow.connect), not an object of type object."),  # type: ignore[arg-type]
+        (
+            {"source": Source(object(), "x")},
+            "The connection of the source is a Connection (ematix_flow.connect), not an object of type object.",
+        ),  # type: ignore[arg-type]
         ({"source": Source(None, None)}, "The query of the source is a SQL text (str), not NoneType."),  # type: ignore[arg-type]
         ({"target_connection": None}, "target_connection is a Connection (ematix_flow.connect), not an object of type NoneType."),
         ({"mode": "merge", "keys": "id"}, "keys is a sequence of column names, not the text 'id'. Write ('id',)."),
@@ -142,7 +148,7 @@ def test_wrong_types_are_refused(load: Callable[..., dict[str, Any]], engine: En
 
 @pytest.mark.parametrize("seconds", [0, -1, timedelta(0), 3_000_000])
 def test_lock_timeout_has_bounds(load: Callable[..., dict[str, Any]], seconds: Any) -> None:
-    with pytest.raises(ValueError, match="^lock_timeout is more than 0 and at most 2147483 seconds, not "):
+    with pytest.raises(ValueError, match=r"^lock_timeout is more than 0 and at most 2147483 seconds, not "):
         load(lock_timeout=seconds)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import ematix_flow
 from ematix_flow.cli._command import Command, CommandError, Group
+from ematix_flow.errors import EmatixError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,26 +107,23 @@ def show_error(message: str, hint: str = "") -> None:
         print(f"hint: {hint}", file=sys.stderr)
 
 
-def show_exception(error: BaseException) -> None:
-    """Print an exception as ``show_error`` does; one that is not ours is given with its class and the place in the user's code."""
-    hint = getattr(error, "hint", None)
-    if isinstance(hint, str):
-        show_error(str(error).removesuffix(f"\n{hint}"), hint)
-        return
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    if isinstance(error, (ValueError, NotImplementedError, LookupError)) and text:
-        show_error(text)
+def show_exception(error: Exception) -> None:
+    """Print an exception as ``show_error`` does. One that comes from the user's code is given with its place there."""
+    if isinstance(error, EmatixError):
+        show_error(str(error).removesuffix(f"\n{error.hint}"), error.hint)
+    elif isinstance(error, (ValueError, NotImplementedError, RuntimeError)) and str(error):
+        show_error(str(error), _place(error))
     else:
-        show_error(f"{type(error).__name__}: {text}" if text else type(error).__name__, _place(error))
+        show_error(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, _place(error))
 
 
-def _place(error: BaseException) -> str:
-    """Where in the user's code it happened: the deepest frame that is not in this package."""
+def _place(error: Exception) -> str:
+    """Where it was raised, or nothing where that was in this package: then the message says what is wrong."""
     own = str(Path(ematix_flow.__file__).parent)
     place, step = "", error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if not code.co_filename.startswith((own, "<frozen")):
-            place = f"raised in {code.co_filename}, line {step.tb_lineno}, in {code.co_name}"
+        ours = code.co_filename.startswith(own)
+        place = "" if ours else f"raised in {code.co_filename}, line {step.tb_lineno}, in {code.co_name}"
         step = step.tb_next
     return place

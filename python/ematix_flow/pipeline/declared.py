@@ -40,7 +40,7 @@ _LATER = (
 
 def pipeline_decorator(
     *,
-    target: type[ManagedTable] | None,
+    target: type[Any] | None,
     targets: Sequence[object] | None,
     schedule: str | None,
     mode: str | None,

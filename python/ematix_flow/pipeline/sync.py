@@ -26,7 +26,7 @@ _MODES_WITH_KEYS = ("merge", "scd1", "scd2")
 
 def sync(
     *,
-    target: type[ManagedTable],
+    target: type[Any],  # a class under @ematix.table is for type checkers what its author wrote
     source: Source,
     target_connection: Connection,
     mode: str = "append",

@@ -1,0 +1,301 @@
+"""The ``flow`` command without a server: what is printed where, and the exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ematix_flow import config
+from ematix_flow.cli import main
+from ematix_flow.cli._command import Command, Group
+from ematix_flow.cli._main import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.conftest import Engine
+
+MODULE = """
+from ematix_flow import pipeline
+
+@pipeline.register(name="nightly", schedule="0 3 * * *")
+def nightly():
+    return {"status": "success", "rows_inserted": 2, "at": __import__("datetime").date(2026, 1, 5), ("a", 1): None}
+
+@pipeline.register(name="by_hand", schedule=None)
+def by_hand():
+    return 7
+
+@pipeline.register(name="fails", schedule=None)
+def fails():
+    raise ValueError("the source is gone")
+
+@pipeline.register(name="breaks", schedule=None)
+def breaks():
+    return {}["missing"]
+
+@pipeline.register(name="busy", schedule=None)
+def busy():
+    return {"status": "skipped"}
+
+@pipeline.register(name="stopped", schedule=None)
+def stopped():
+    raise KeyboardInterrupt
+
+@pipeline.register(name="hinted", schedule=None)
+def hinted():
+    from ematix_flow import DuplicateKeys
+    raise DuplicateKeys("3 rows share a key. Nothing was written.", hint="Fix the query.")
+
+@pipeline.register(name="wrong", schedule=None)
+def wrong():
+    return 1 // 0
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of pipelines in the current directory; its name is new each time."""
+    name = "pipelines_" + re.sub(r"\W", "_", str(tmp_path))
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    return name
+
+
+@pytest.fixture
+def flow(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(words)
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def test_list_is_padded_and_sorted(flow: Any, module: str) -> None:
+    assert flow("list", "--module", module) == (
+        0,
+        (
+            "breaks   pipeline  (unscheduled)\n"
+            "busy     pipeline  (unscheduled)\n"
+            "by_hand  pipeline  (unscheduled)\n"
+            "fails    pipeline  (unscheduled)\n"
+            "hinted   pipeline  (unscheduled)\n"
+            "nightly  pipeline  0 3 * * *\n"
+            "stopped  pipeline  (unscheduled)\n"
+            "wrong    pipeline  (unscheduled)\n"
+        ),
+        "",
+    )
+
+
+def test_list_as_json(flow: Any, module: str) -> None:
+    status, out, err = flow("list", "--format", "json", "--module", module)
+    assert (status, err) == (0, "")
+    assert json.loads(out)[5] == {"name": "nightly", "kind": "pipeline", "schedule": "0 3 * * *"}
+    assert len(json.loads(out)) == 8
+
+
+def test_list_of_nothing(flow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty_of_pipelines.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert flow("list", "--module", "empty_of_pipelines") == (0, "", "")
+    assert flow("list", "--module", "empty_of_pipelines", "--format", "json") == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "out", "err"),
+    [
+        ("nightly", 0, '{"status": "success", "rows_inserted": 2, "at": "2026-01-05", "(\'a\', 1)": null}\n', ""),
+        ("by_hand", 0, "7\n", ""),
+        ("busy", 3, '{"status": "skipped"}\n', ""),
+        ("fails", 1, "", "error: the source is gone\nhint: raised in {path}, line 14, in fails\n"),
+        ("breaks", 1, "", "error: KeyError: 'missing'\nhint: raised in {path}, line 18, in breaks\n"),
+        ("stopped", 130, "", "interrupted\n"),
+        ("hinted", 1, "", "error: 3 rows share a key. Nothing was written.\nhint: Fix the query.\n"),
+    ],
+)
+def test_run(flow: Any, module: str, tmp_path: Path, name: str, status: int, out: str, err: str) -> None:
+    assert flow("run", name, "--module", module) == (status, out, err.format(path=tmp_path / f"{module}.py"))
+
+
+def test_failure_of_the_users_code_is_placed(flow: Any, module: str, tmp_path: Path) -> None:
+    assert flow("run", "--module", module, "wrong") == (
+        1,
+        "",
+        f"error: ZeroDivisionError: integer division or modulo by zero\nhint: raised in {tmp_path / module}.py, line 35, in wrong\n",
+    )
+
+
+def test_run_of_an_unknown_name(flow: Any, module: str) -> None:
+    assert flow("run", "--module", module, "nope") == (
+        2,
+        "",
+        f"error: no pipeline named 'nope'\nhint: {module} declares breaks, busy, by_hand, fails, hinted, nightly, stopped, wrong.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message", "hint"),
+    [
+        (
+            "nowhere_to_be_found",
+            None,
+            "ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+            "There is no nowhere_to_be_found.py or package nowhere_to_be_found in the current directory, nor is it installed.",
+        ),
+        (
+            "./broken_module.py",
+            "",
+            "TypeError: the 'package' argument is required to perform a relative import for './broken_module.py'",
+            "--module takes a dotted name, not a path: --module broken_module",
+        ),
+        ("broken_module", "import nothing_of_the_kind", "ModuleNotFoundError: No module named 'nothing_of_the_kind'", ""),
+        ("broken_module", "1 // 0", "ZeroDivisionError: integer division or modulo by zero", ""),
+        ("broken_module", "def", "SyntaxError: invalid syntax ({path}, line 1)", ""),
+        ("broken_module", "raise SystemExit(0)", "SystemExit: 0", ""),
+    ],
+)
+def test_module_that_cannot_be_imported(
+    flow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str | None, message: str, hint: str
+) -> None:
+    path = tmp_path / "broken_module.py"
+    if source is not None:
+        path.write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "broken_module", raising=False)
+    expected = f"error: cannot import the module {name!r}: {message.format(path=path)}\n" + (f"hint: {hint}\n" if hint else "")
+    assert flow("list", "--module", name) == (2, "", expected)
+
+
+def test_connections_list(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "list_connections", lambda: {"a": "postgresql://u:***@h/d", "warehouse": "***"})
+    assert flow("connections", "list") == (0, "a          postgresql://u:***@h/d\nwarehouse  ***\n", "")
+
+
+def test_no_connections(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "list_connections", dict)
+    assert flow("connections", "list") == (0, "no connections are configured; set one with: flow connections set default=-\n", "")
+    assert flow("connections", "check") == (
+        2,
+        "",
+        "error: no connections are configured\nhint: Set one with: flow connections set default=-\n",
+    )
+
+
+def test_connections_check(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "list_connections", lambda: {"a": "", "b": ""})
+    monkeypatch.setattr(config, "check_connection", lambda name: (name == "a", "postgresql://h/d" if name == "a" else "h:5432 refuses"))
+    assert flow("connections", "check") == (2, "a: ok (postgresql://h/d)\n", "error: b: unreachable — h:5432 refuses\n")
+    assert flow("connections", "check", "a") == (0, "a: ok (postgresql://h/d)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "typed", "written"),
+    [
+        ("dwh=postgresql://u:p=1@h/d?sslmode=require", "", ("dwh", "postgresql://u:p=1@h/d?sslmode=require")),
+        ("dwh=-", "postgresql://u:p@h/d\nmore\n", ("dwh", "postgresql://u:p@h/d")),
+    ],
+)
+def test_connections_set(
+    flow: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, assignment: str, typed: str, written: tuple[str, str]
+) -> None:
+    engine.answers["set_connection"] = "/home/me/.ematix-flow/connections.toml"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    assert flow("connections", "set", assignment) == (0, "dwh: written to /home/me/.ematix-flow/connections.toml\n", "")
+    assert engine.asked("set_connection") == [{"name": written[0], "dsn": written[1]}]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("postgresql://u:secret@h/d", "the argument has no '='"),
+        ("=postgresql://u:secret@h/d", "the name is empty"),
+        ("dwh=", "the DSN is empty"),
+        ("dwh=-", "the DSN is empty"),
+    ],
+)
+def test_malformed_assignment(flow: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, assignment: str, message: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert flow("connections", "set", assignment) == (
+        2,
+        "",
+        f"error: {message}\nhint: The form is NAME=DSN, or NAME=- to read the DSN from standard input.\n",
+    )
+    assert engine.messages == []
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["nope"], ["run"], ["connections"], ["run-due", "--module", "x"], ["list", "--module", "x", "--format", "xml"]]
+)
+def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: flow")
+
+
+def pages() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [()]
+    for command in commands():
+        found.append((command.name,))
+        if isinstance(command, Group):
+            found += [(command.name, member.name) for member in command.commands]
+    return found
+
+
+@pytest.mark.parametrize("words", pages(), ids=" ".join)
+def test_every_page_of_help_has_an_example(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    out, err = capsys.readouterr()
+    assert (left.value.code, err) == (0, "")
+    assert re.search(rf"\nexamples?:\n  flow {' '.join(words)}", out)
+
+
+def test_commands_keep_to_the_protocol() -> None:
+    for command in commands():
+        for one in command.commands if isinstance(command, Group) else (command,):
+            assert isinstance(one, Command)
+            assert one.help
+            assert one.help[0].islower() or one.help[0].isdigit()
+            assert not one.help.endswith(".")
+            assert all(line.startswith("flow ") for line in one.example.splitlines())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert (left.value.code, capsys.readouterr().out) == (0, "ematix-flow 0.1.0\n")
+
+
+def test_as_a_module(module: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ematix_flow.cli", "run", "--module", module, "fails"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"error: the source is gone\nhint: raised in {tmp_path / module}.py, line 14, in fails\n",
+    )
+
+
+def test_reader_that_goes_away(module: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ematix_flow.cli", "list", "--module", module], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        assert (started.stderr.read(), started.wait()) == ("", 141)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import stat
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ematix_flow.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_project_in_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "deep" / "my project"
+    assert main(["init", str(folder)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [".ematix-flow.toml", "README.md", "pipelines.py"]
+    assert tomllib.loads((folder / ".ematix-flow.toml").read_text()) == {"connections": {"default": {"dsn": "embedded://default"}}}
+    assert stat.S_IMODE((folder / ".ematix-flow.toml").stat().st_mode) == 0o600
+    assert len((folder / "README.md").read_text().splitlines()) == 3
+    assert capsys.readouterr() == (
+        (
+            f"wrote {folder}/pipelines.py\nwrote {folder}/README.md\nwrote {folder}/.ematix-flow.toml\n\nnext:\n  cd '{folder}'\n"
+            "  flow connections check default\n  flow run --module pipelines customers\n\n"
+            "embedded://default is a private server, started at its first use. It needs: pip install 'ematix-flow[embedded]'\n"
+        ),
+        "",
+    )
+
+
+def test_project_here_with_a_dsn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    dsn = 'postgresql://loader:p"\\q\x7fé@db/dwh'
+    assert main(["init", "--dsn", dsn]) == 0
+    assert tomllib.loads((tmp_path / ".ematix-flow.toml").read_text())["connections"]["default"]["dsn"] == dsn
+    out, err = capsys.readouterr()
+    assert out.endswith("\nnext:\n  flow connections check default\n  flow run --module pipelines customers\n")
+    assert "loader" not in out + err
+
+
+@pytest.mark.parametrize("name", ["pipelines.py", "README.md", ".ematix-flow.toml"])
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    assert main(["init", str(tmp_path)]) == 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+    assert capsys.readouterr() == ("", f"error: {tmp_path / name} exists already; nothing was written\nhint: Choose another folder.\n")
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["init", str(tmp_path / "file" / "below")]) == 2
+    assert capsys.readouterr().err == f"error: cannot write {tmp_path}/file/below: Not a directory\n"
+
+
+def test_the_module_declares_what_the_text_says(tmp_path: Path) -> None:
+    from ematix_flow import pipeline
+
+    main(["init", str(tmp_path)])
+    names: dict[str, Any] = {"__name__": "pipelines"}
+    exec(compile((tmp_path / "pipelines.py").read_text(), "pipelines.py", "exec"), names)
+    assert [entry.name for entry in pipeline.list_entries()] == ["customers"]
+    assert (names["Customers"].__schema__, names["Customers"].__tablename__) == ("warehouse", "customers")
