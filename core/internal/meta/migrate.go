@@ -58,7 +58,9 @@ func Ensure(ctx context.Context, session *pgxpool.Conn) error {
 // installed is the version that is there, 0 for none.
 func installed(ctx context.Context, q pg.Querier) (int, error) {
 	var there bool
-	if err := q.QueryRow(ctx, "SELECT to_regclass('ematix_flow.state_version') IS NOT NULL").Scan(&there); err != nil {
+	// Not to_regclass: after waiting for the lock it may still answer from the session's cache that there is no such schema.
+	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'ematix_flow' AND c.relname = 'state_version')`).Scan(&there); err != nil {
 		return 0, pg.Fault(err, "state tables")
 	}
 	if !there {
