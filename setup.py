@@ -32,13 +32,19 @@ def go(*arguments: str) -> str:
 def check_platform() -> None:
     """Ends with one sentence where the extension cannot be built or loaded."""
     if "musl" in f"{sysconfig.get_config_var('SOABI')} {sysconfig.get_config_var('HOST_GNU_TYPE')}":
-        sys.exit("ematix-flow cannot be used with musl (Alpine): it cannot load a library that is written in Go; use a glibc system such as Debian.")
+        sys.exit(
+            "ematix-flow cannot be used with musl (Alpine): it cannot load a library that is written in Go; use a glibc system such as Debian."
+        )
     wanted = ".".join(map(str, GO))
     if shutil.which("go") is None:
-        sys.exit(f"ematix-flow has no wheel for this platform and is compiled here: install Go {wanted} or newer (https://go.dev/dl) so that `go` is in PATH.")
+        sys.exit(
+            f"ematix-flow has no wheel for this platform and is compiled here: install Go {wanted} or newer (https://go.dev/dl) so that `go` is in PATH."
+        )
     found = re.match(r"go(\d+)\.(\d+)", go("env", "GOVERSION"))
     if found and (int(found[1]), int(found[2])) < GO:
-        sys.exit(f"ematix-flow is compiled with Go {wanted} or newer, and `go` in PATH is {found[0][2:]}: install a newer one (https://go.dev/dl).")
+        sys.exit(
+            f"ematix-flow is compiled with Go {wanted} or newer, and `go` in PATH is {found[0][2:]}: install a newer one (https://go.dev/dl)."
+        )
 
 
 def prepare_environment() -> None:

