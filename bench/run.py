@@ -1,9 +1,9 @@
 """The workloads of bench/ side by side with hand-written SQL: ``make bench``, or ``python bench/run.py --help``.
 
 Every rival does the same work on the same server: the same rows, table and indexes, in one transaction. Before each load its table is made
-anew (rows in the same order, indexes, VACUUM ANALYZE, CHECKPOINT). A round runs every rival once; the order is reversed from round to round.
-A ratio is taken within a round, so that a slow minute of the machine hits both sides; the median of the rounds counts. After each load the
-table is compared with what the others made of it. Ratios count, not seconds.
+anew (rows in the same order, indexes, VACUUM ANALYZE, CHECKPOINT). A round runs every rival once; from round to round the order is
+reversed. A ratio is taken within a round, so that a slow minute of the machine hits both sides; the median of the rounds counts. After each
+load the table is compared with what the others made of it. Ratios count, not seconds.
 
 The server is that of EMATIX_BENCH_DSN (a database of its own: the schemas bench, hand and product are dropped), else a new one with
 default settings, of each PostgreSQL found (or --servers).
@@ -19,12 +19,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
@@ -55,10 +57,10 @@ class Bench:
         return [
             (drop, make)
             for drop, make in self.sql(
-                f"""SELECT CASE WHEN c.oid IS NULL THEN 'DROP INDEX ' || i.indexrelid::regclass
-                                ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, c.conname) END,
+                f"""SELECT CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)
+                                ELSE format('ALTER TABLE {table} DROP CONSTRAINT %I', c.conname) END,
                            CASE WHEN c.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
-                                ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s', i.indrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) END
+                                ELSE format('ALTER TABLE {table} ADD CONSTRAINT %I %s', c.conname, pg_get_constraintdef(c.oid)) END
                     FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
                     WHERE i.indrelid = '{table}'::regclass ORDER BY i.indisprimary DESC, i.indexrelid"""
             )
@@ -103,10 +105,10 @@ def psql_rival(bench: Bench, workload: Workload, name: str) -> Rival:
 
 def product_rival(bench: Bench, workload: Workload) -> Rival:
     """``pipeline.sync`` on an open connection."""
+    import tables
+
     from ematix_flow import pipeline
     from ematix_flow.source import Source
-
-    import tables
 
     target = tables.TABLES[workload.table]
 

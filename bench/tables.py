@@ -1,7 +1,5 @@
 """The tables of the workloads, declared for the package."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from ematix_flow import ematix, pk
