@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from ematix_flow.connection import Connection, call, opened, text
+from ematix_flow.arguments import text
+from ematix_flow.connection import Connection, call, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

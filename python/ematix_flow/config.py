@@ -48,7 +48,8 @@ def resolve_dsn(name: str = "default") -> str:
     Raises:
         LookupError, KeyError: see ``connect``.
     """
-    from ematix_flow.connection import call, text
+    from ematix_flow.arguments import text
+    from ematix_flow.connection import call
 
     return str(call("resolve_connection", {"name": text("name", name), "cwd": os.getcwd()})["dsn"])
 
@@ -66,7 +67,8 @@ def set_connection(name: str, dsn: str) -> Path:
     Returns:
         The path of the file.
     """
-    from ematix_flow.connection import call, text
+    from ematix_flow.arguments import text
+    from ematix_flow.connection import call
 
     return Path(call("set_connection", {"name": text("name", name), "dsn": text("dsn", dsn)}))
 

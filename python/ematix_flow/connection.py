@@ -1,14 +1,16 @@
+# Longer than other files: all documented methods of one class, each little more than its signature and docstring.
 """``Connection``: a pool of connections to one database, and what can be asked of it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ematix_flow.arguments import number_or_none, optional_text, text, texts
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ematix_flow._arrow import ArrowStream
     from ematix_flow.result import Result
@@ -142,7 +144,15 @@ class Connection:
         """
         if last_value_literal is not None:
             raise NotImplementedError("run_append(last_value_literal=...) is not implemented yet.")
-        return self._load("append", target_spec_json, source_query, pipeline_name, source, dry_run, incremental_column=incremental_column)
+        return self._load(
+            "append",
+            target_spec_json,
+            source_query,
+            pipeline_name,
+            source,
+            dry_run,
+            incremental_column=optional_text("incremental_column", incremental_column),
+        )
 
     def run_truncate(
         self,
@@ -183,7 +193,7 @@ class Connection:
             dry_run,
             keys=texts("keys", keys),
             update_columns=texts("update_columns", update_columns),
-            handle_deletes=handle_deletes,
+            handle_deletes=optional_text("handle_deletes", handle_deletes),
         )
 
     def run_scd2(
@@ -213,9 +223,9 @@ class Connection:
             dry_run,
             keys=texts("keys", keys),
             compare_columns=texts("compare_columns", compare_columns),
-            handle_deletes=handle_deletes,
-            event_timestamp_column=event_timestamp_column,
-            ttl_seconds=ttl_seconds,
+            handle_deletes=optional_text("handle_deletes", handle_deletes),
+            event_timestamp_column=optional_text("event_timestamp_column", event_timestamp_column),
+            ttl_seconds=number_or_none("ttl_seconds", ttl_seconds),
         )
 
     def _load(
@@ -270,8 +280,8 @@ class Connection:
             status=text("status", status),
             target_schema=text("target_schema", target_schema),
             target_table=text("target_table", target_table),
-            error_message=error_message,
-            metrics_json=metrics_json,
+            error_message=optional_text("error_message", error_message),
+            metrics_json=optional_text("metrics_json", metrics_json),
         )
 
     # --- Arrow
@@ -329,17 +339,3 @@ class Connection:
 
     def _do(self, op: str, **args: object) -> Any:
         return call(op, {"connection": self._id, **args})
-
-
-def text(name: str, value: object) -> str:
-    """``value``, or TypeError where it is no str."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is a str, not {type(value).__name__}.")
-    return value
-
-
-def texts(name: str, values: object) -> list[str]:
-    """``values`` as a list, or TypeError where they are no sequence of str."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
-        raise TypeError(f"{name} is a sequence of str, not {type(values).__name__}.")
-    return [text(f"Each member of {name}", value) for value in values]

@@ -90,6 +90,8 @@ def test_message_of_the_defaults(load: Callable[..., dict[str, Any]]) -> None:
             {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
             {"pipeline_name": "p", "dry_run": True, "incremental_column": "id"},
         ),
+        ({"mode": None}, {"mode": "None"}),
+        ({"force_path": "", "handle_deletes": True, "on_drift": 1}, {"force_path": "''", "handle_deletes": "True", "on_drift": "1"}),
         ({"strategy": MergeUpsert(update_columns=["note"])}, {"mode": "merge", "keys": ["id"], "update_columns": ["note"]}),
     ],
 )
@@ -136,6 +138,10 @@ def test_keys_warning_comes_once_and_points_to_the_caller(load: Callable[..., di
         ({"update_columns": "id"}, "update_columns is a sequence of column names, not the text 'id'. Write ('id',)."),
         ({"compare_columns": [1]}, "compare_columns holds 1, which is no column name."),
         ({"ttl": 5}, "ttl is a datetime.timedelta, not int."),
+        ({"pipeline_name": 5}, "pipeline_name is a str, not int."),
+        ({"incremental_column": ["at"]}, "incremental_column is a str, not list."),
+        ({"event_timestamp_column": 5}, "event_timestamp_column is a str, not int."),
+        ({"dry_run": "yes"}, "dry_run is True or False, not an object of type str."),
         ({"lock_timeout": "5s"}, "lock_timeout is a datetime.timedelta or a number of seconds, not str."),
     ],
 )
@@ -165,3 +171,9 @@ def test_later_work_is_named(load: Callable[..., dict[str, Any]], options: dict[
     with pytest.raises(NotImplementedError) as raised:
         load(**options)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("option", ["pipeline_name", "incremental_column", "event_timestamp_column"])
+def test_empty_names_are_refused(load: Callable[..., dict[str, Any]], option: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{option} is an empty text\. Leave it out, or give a name\.$"):
+        load(**{option: " "})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ematix_flow.table import column_names
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ematix_flow.table import ManagedTable
-
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 def _resolve_merge_keys(target: type[ManagedTable], *, passed: Sequence[str] | None, pipeline_name: str | None = None) -> list[str]:
@@ -70,6 +67,6 @@ def _depth_of_caller() -> int:
     """The stack level, seen from _warn, of the first frame outside this package: the user's line is the one to show."""
     depth = 2
     frame = sys._getframe(depth)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("ematix_flow."):
         frame, depth = frame.f_back, depth + 1
     return depth

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from ematix_flow.connection import Connection, call
+from ematix_flow.errors import InvalidSpec
 from ematix_flow.pipeline.keys import key_columns
 from ematix_flow.result import Result
 from ematix_flow.source import Source
@@ -85,6 +86,8 @@ def sync(
     if progress != "none":
         raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
     _check_types(target, source, target_connection)
+    if not isinstance(dry_run, bool):
+        raise TypeError(f"dry_run is True or False, not an object of type {type(dry_run).__name__}.")
     # "append" is the default and so cannot be told from "not given".
     chosen, options = merged_with(
         strategy,
@@ -104,20 +107,20 @@ def sync(
         "source": None if source.connection is target_connection else source.connection._id,
         "spec": json.dumps(target._to_spec()),
         "augment": True,
-        "mode": chosen,
+        "mode": "None" if chosen is None else _choice(chosen),
         "query": source.query,
-        "pipeline_name": pipeline_name,
+        "pipeline_name": _name("pipeline_name", pipeline_name),
         "keys": key_columns(target, passed=options["keys"], pipeline_name=pipeline_name) if chosen in _MODES_WITH_KEYS else None,
         "update_columns": _names("update_columns", options["update_columns"]),
         "compare_columns": _names("compare_columns", options["compare_columns"]),
-        "handle_deletes": options["handle_deletes"],
-        "event_timestamp_column": options["event_timestamp_column"],
-        "incremental_column": options["incremental_column"],
+        "handle_deletes": _choice(options["handle_deletes"]),
+        "event_timestamp_column": _name("event_timestamp_column", options["event_timestamp_column"]),
+        "incremental_column": _name("incremental_column", options["incremental_column"]),
         "ttl_seconds": _seconds("ttl", options["ttl"]),
-        "force_path": force_path,
-        "on_drift": on_drift,
+        "force_path": _choice(force_path),
+        "on_drift": _choice(on_drift),
         "dry_run": dry_run,
-        "on_busy": on_busy,
+        "on_busy": _choice(on_busy),
         "lock_timeout_ms": _milliseconds(lock_timeout),
     }
     return Result(call("sync", message))
@@ -144,6 +147,21 @@ def _check_types(target: object, source: object, target_connection: object) -> N
 
 def _shown(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
+
+
+def _choice(value: object) -> str | None:
+    """One of a few words. What is none of them is sent too: the engine refuses it in its turn, naming the option and its words."""
+    return value if value is None or (isinstance(value, str) and value) else repr(value)
+
+
+def _name(what: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a str, not {type(value).__name__}.")
+    if not value.strip():
+        raise InvalidSpec(f"{what} is an empty text. Leave it out, or give a name.")
+    return value
 
 
 def _names(what: str, value: Sequence[str] | None) -> list[str] | None:
