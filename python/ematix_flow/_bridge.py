@@ -27,6 +27,9 @@ _SLICE = 50
 _PATIENCE = 0.8
 """Seconds that an interrupted call is waited for, so that the interrupt is raised within one."""
 
+_DEPTH = 64
+"""Levels of nesting, about as many as the engine takes."""
+
 _WHOLE_ENVIRONMENT = frozenset({"resolve_connection"})
 """Operations that may refer to any variable (``${NAME}`` in a connection file)."""
 
@@ -120,9 +123,11 @@ def _message(op: str, args: Mapping[str, Any]) -> str:
     return text
 
 
-def _unspeakable(value: Any, where: str) -> Iterator[str]:
+def _unspeakable(value: Any, where: str, depth: int = 0) -> Iterator[str]:
     """Where in the arguments something stands that JSON or PostgreSQL cannot have. The value itself is not shown."""
-    if isinstance(value, str):
+    if depth > _DEPTH:
+        yield "args is nested too deeply, or in itself"
+    elif isinstance(value, str):
         if "\0" in value:
             yield f"{where} holds a NUL character"
         try:
@@ -134,11 +139,11 @@ def _unspeakable(value: Any, where: str) -> Iterator[str]:
             yield f"{where} is {value}, which JSON does not have"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _unspeakable(key, f"a key of {where}")
-            yield from _unspeakable(item, f"{where}.{key!a}".replace("'", ""))
+            yield from _unspeakable(key, f"a key of {where}", depth + 1)
+            yield from _unspeakable(item, f"{where}.{key!a}".replace("'", ""), depth + 1)
     elif isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
-            yield from _unspeakable(item, f"{where}[{number}]")
+            yield from _unspeakable(item, f"{where}[{number}]", depth + 1)
     elif value is not None and not isinstance(value, int):
         yield f"{where} is of type {type(value).__name__}"
 
