@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +16,31 @@ REAL_HOME = os.environ.get("HOME", "")
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, embedded_folder: Path) -> None:
     """No ``PG*`` and ``EMATIX_FLOW_*`` variables, and an empty home folder."""
     for name in list(os.environ):
         if name.startswith(("PG", "EMATIX_FLOW_", "XDG_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(_empty_home(tmp_path_factory)))
+    monkeypatch.setenv("EMATIX_FLOW_EMBEDDED_DIR", str(embedded_folder))
+
+
+@pytest.fixture(scope="session")
+def embedded_folder() -> Iterator[Path]:
+    """Where the servers of ``embedded://`` connections live during the tests; all are stopped in the end. Not below pytest's own folders: those
+    are closed to the unprivileged user whom a server of root runs as."""
+    from ematix_flow import embedded
+
+    given = os.environ.get("EMATIX_TEST_TMP")
+    folder = Path(given) if given else Path(tempfile.mkdtemp(dir="/tmp", prefix="ematix-embedded-"))
+    folder.chmod(0o711)
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMATIX_FLOW_EMBEDDED_DIR", str(folder))
+        for server in embedded.status():
+            embedded.stop(server.name)
+    if not given:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

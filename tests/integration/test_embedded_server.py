@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -72,6 +73,15 @@ def query(dsn: str, sql: str) -> Any:
         row = raw.execute(sql).fetchone()  # type: ignore[arg-type]
         assert row is not None
         return row[0]
+
+
+def _may_run(program: str, user: pwd.struct_passwd) -> bool:
+    try:
+        command = [program, "--version"]
+        done = subprocess.run(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[], env={}, capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def pid_of(name: str) -> int:
@@ -255,6 +265,35 @@ class TestAsRoot:
         running = Path(f"/proc/{pid_of('x')}")
         assert running.stat().st_uid != 0
         assert str(closed).encode() not in (running / "cmdline").read_bytes()
+
+    def test_an_ordinary_user_has_servers_too(self, base: Path) -> None:
+        """What the other tests do as root only, in short; the folder is below the user's home, the socket beside it."""
+        user = pwd.getpwnam("nobody")
+        home = base / "home"
+        home.mkdir(mode=0o700)
+        os.chown(home, user.pw_uid, user.pw_gid)
+        path = os.pathsep.join([str(Path(embedded.__file__).parents[1]), str(embedded._programs().parents[2])])
+        code = (
+            "from ematix_flow import embedded; import os, subprocess; dsn = embedded.start('x'); programs = embedded._programs(); "
+            "subprocess.run([programs / 'psql', dsn, '-qAtc', 'SELECT current_user, count(*) FROM pg_class WHERE oid = 1259'], check=True); "
+            "print(embedded.start('x') == dsn, embedded.status('x')[0].folder, embedded.stop('x'))"
+        )
+        python = next(
+            (program for program in ("/usr/bin/python3", "/usr/local/bin/python3", sys.executable) if _may_run(program, user)), None
+        )
+        if python is None or not _may_run(str(embedded._programs() / "initdb"), user):
+            pytest.skip("`nobody` can reach neither an interpreter nor the programs")
+        done = subprocess.run(
+            [python, "-c", code],
+            user=user.pw_uid,
+            group=user.pw_gid,
+            extra_groups=[],
+            env={"HOME": str(home), "PYTHONPATH": path, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == ["postgres|1", f"True {home}/.local/share/ematix-flow/embedded/x True"], done.stderr
 
     def test_data_below_a_private_folder_is_refused(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         closed = base / "closed"
