@@ -61,6 +61,9 @@ class Connection:
     def __new__(cls, *args: object, **kwargs: object) -> Connection:
         raise TypeError("A Connection is not made by calling the class. Use ematix_flow.connect(name) or ematix_flow._core.connect(url).")
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A Connection cannot be copied or pickled: it belongs to this process. Connect again where it is needed.")
+
     # --- what it is
 
     def connection_info(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import os
+import pickle
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,12 @@ def test_the_class_cannot_be_called() -> None:
     assert str(raised.value) == (
         "A Connection is not made by calling the class. Use ematix_flow.connect(name) or ematix_flow._core.connect(url)."
     )
+
+
+@pytest.mark.parametrize("carry", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_stays_in_its_process(connect: Callable[[], Any], carry: Any) -> None:
+    with pytest.raises(TypeError, match=r"^A Connection cannot be copied or pickled: it belongs to this process\."):
+        carry(connect())
 
 
 def test_attributes_of_the_class_can_be_set(connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -59,6 +61,12 @@ def test_types_cannot_be_changed() -> None:
         String(3).length = 4  # type: ignore[misc]
     with pytest.raises(AttributeError):
         BigInt().anything = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [BigInt(), String(5), Numeric(5, 2), String(5) | None, Column(String(5), name="a")])
+def test_types_can_be_copied(kind: Any) -> None:
+    assert copy.deepcopy(kind) == kind
+    assert pickle.loads(pickle.dumps(kind)) == kind
 
 
 @pytest.mark.parametrize("length", [0, -1])
