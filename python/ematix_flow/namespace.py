@@ -23,7 +23,7 @@ class Target:
     """One target of a pipeline with several: the class and how it is loaded. Made by ``ematix.target``."""
 
     target_class: type[ManagedTable]
-    mode: str
+    mode: str | None
     target_connection: str | None = None
     keys: Sequence[str] | None = None
     update_columns: Sequence[str] | None = None
@@ -32,6 +32,13 @@ class Target:
     handle_deletes: str | None = None
     column_map: Mapping[str, str] | None = None
     ttl: timedelta | None = None
+    strategy: Strategy | None = None
+    on_busy: str = "wait"
+    lock_timeout: timedelta | float | None = None
+    lag: timedelta | float | None = None
+    max_delete_fraction: float | None = None
+    watermark_cap: bool | None = None
+    progress: str = "none"
 
 
 class _Ematix:
@@ -166,7 +173,7 @@ class _Ematix:
         self,
         target_class: type[Any],
         *,
-        mode: str,
+        mode: str | None = None,
         target_connection: str | None = None,
         keys: Sequence[str] | None = None,
         update_columns: Sequence[str] | None = None,
@@ -175,30 +182,27 @@ class _Ematix:
         handle_deletes: str | None = None,
         column_map: Mapping[str, str] | None = None,
         ttl: timedelta | None = None,
+        strategy: Strategy | None = None,
+        on_busy: str = "wait",
+        lock_timeout: timedelta | float | None = None,
+        lag: timedelta | float | None = None,
+        max_delete_fraction: float | None = None,
+        watermark_cap: bool | None = None,
+        progress: str = "none",
     ) -> Target:
-        """One member of ``targets=``; the arguments are its attributes.
+        """One member of ``targets=``; the arguments are its attributes. ``mode`` is required unless ``strategy`` says it.
 
         Raises:
-            TypeError: ``target_class`` is no table class, ``mode`` is no str.
+            TypeError: ``target_class`` is no table class; there is neither ``mode`` nor ``strategy``.
         """
+        arguments = {name: value for name, value in locals().items() if name != "self"}
         from ematix_flow.table import ManagedTable
 
         if not (isinstance(target_class, type) and issubclass(target_class, ManagedTable)):
             raise TypeError(f"ematix.target takes a table class, not {target_class!r}.")
-        if not isinstance(mode, str):
-            raise TypeError(f"mode of ematix.target is a str, not {type(mode).__name__}.")
-        return Target(
-            target_class,
-            mode,
-            target_connection,
-            keys,
-            update_columns,
-            compare_columns,
-            event_timestamp_column,
-            handle_deletes,
-            column_map,
-            ttl,
-        )
+        if mode is None and strategy is None:
+            raise TypeError(f"ematix.target({target_class.__name__}) lacks mode=.")
+        return Target(**arguments)
 
     def feature_view(self, **options: object) -> NoReturn:
         """Not implemented yet."""
