@@ -224,6 +224,8 @@ def test_strategy_gives_mode_and_options(engine: Engine, opened: list[str]) -> N
         ({"column_map": ["id"]}, TypeError, "column_map is a mapping of target column to source column, both str."),
         ({"source_connection": 5}, TypeError, "source_connection is a str, not int."),
         ({"lag": 1}, NotImplementedError, "lag= is not implemented yet."),
+        ({"max_delete_fraction": 0}, NotImplementedError, "max_delete_fraction= is not implemented yet."),
+        ({"watermark_cap": False}, NotImplementedError, "watermark_cap= is not implemented yet."),
         ({"transforms_pre": [object()]}, NotImplementedError, "transforms_pre= is not implemented yet."),
         ({"transforms_post": [object()]}, NotImplementedError, "transforms_post= is not implemented yet."),
         ({"continue_on_failure": True}, NotImplementedError, "continue_on_failure= is not implemented yet."),
@@ -258,6 +260,11 @@ def test_functions_that_are_refused(fn: Any, error: type[Exception], message: st
     with pytest.raises(error) as raised:
         declare(fn, name="x")
     assert message in str(raised.value)
+
+
+def test_options_of_later_work_that_ask_for_nothing() -> None:
+    nothing = {"transforms_pre": [], "transforms_post": (), "continue_on_failure": False, "lag": None}
+    assert declare(lambda conn: "SELECT 1", name="x", **nothing).__wrapped__ is not None
 
 
 def test_schedule_has_to_be_given() -> None:

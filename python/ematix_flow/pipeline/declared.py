@@ -27,15 +27,16 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 DEFAULT = "default"
 
-_LATER = (
-    "lag",
-    "max_delete_fraction",
-    "watermark_cap",
-    "transforms_pre",
-    "transforms_post",
-    "continue_on_failure",
-    "continue_on_failure_post",
-)
+# Options of later work, and the values that ask for nothing.
+_LATER: dict[str, tuple[object, ...]] = {
+    "lag": (None,),
+    "max_delete_fraction": (None,),
+    "watermark_cap": (None,),
+    "transforms_pre": (None, (), []),
+    "transforms_post": (None, (), []),
+    "continue_on_failure": (False,),
+    "continue_on_failure_post": (False,),
+}
 
 
 def pipeline_decorator(
@@ -57,7 +58,10 @@ def pipeline_decorator(
     table = _one_target(target, targets)
     if progress != "none":
         raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
-    not_built({option: options.pop(option) or None for option in _LATER})
+    for option, nothing in _LATER.items():
+        value = options.pop(option)
+        # By type too: 0 is a share of rows, and equal to False.
+        not_built({option: None if any(type(value) is type(none) and value == none for none in nothing) else value})
     for what, value in (("name", name), ("source_connection", source_connection), ("target_connection", target_connection)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{what} is a str, not {type(value).__name__}.")
