@@ -16,6 +16,10 @@ ENGINE := python/ematix_flow/_native.abi3.so
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find core capi -name '*.go' -o -name '*.[ch]' -o -name '*.sql' -o -name '*.map') go.mod go.sum
 
+# cgo finds Python's headers, and is told that the version script, which keeps all symbols but one private, is meant.
+CGO = CGO_ENABLED=1 CGO_LDFLAGS_ALLOW='-Wl,--version-script=.*' \
+	CGO_CFLAGS="-O2 -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') -DPy_LIMITED_API=0x030B0000"
+
 # Without a home folder (as in some containers) the caches are kept in build/.
 ifeq ($(wildcard $(HOME)),)
 export HOME := $(CURDIR)/build/home
@@ -46,9 +50,10 @@ test-python: build ## the Python tests, on each PostgreSQL that is found
 
 lint: lint-go lint-python ## formats, static checks, types, import directions
 
-lint-go:
+lint-go: | $(VENV)/.venv
 	@unformatted=$$(gofmt -l core capi); [ -z "$$unformatted" ] || { echo "gofmt -w is needed for: $$unformatted"; exit 1; }
 	go vet ./...
+	$(CGO) go vet -tags capi ./capi
 	go run $(STATICCHECK) ./...
 	go test -count=1 -run 'Imports' ./core
 
@@ -71,12 +76,9 @@ bench: build ## the workloads of bench/, side by side with their rivals
 clean: ## removes what was built; the caches of Go and pip stay
 	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have. cgo wants to be told
-# that the version script, which keeps all symbols but one private, is meant.
+# The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have.
 $(ENGINE): $(GO_SOURCES) | $(VENV)/.venv
-	CGO_ENABLED=1 CGO_LDFLAGS_ALLOW='-Wl,--version-script=.*' \
-	CGO_CFLAGS="-O2 -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') -DPy_LIMITED_API=0x030B0000" \
-		go build -trimpath -buildmode=c-shared -tags capi -ldflags "-s -w" -o build/engine.so ./capi
+	$(CGO) go build -trimpath -buildmode=c-shared -tags capi -ldflags "-s -w" -o build/engine.so ./capi
 	mv build/engine.so $@
 
 $(VENV)/.venv:

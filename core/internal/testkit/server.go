@@ -110,7 +110,7 @@ var number = func() func() int {
 }()
 
 // keepOpen is the pipe whose end stops the server. Were it not held here, the garbage collector would close it.
-var keepOpen io.Closer
+var keepOpen []io.Closer
 
 // cluster is the URL of the superuser of the server of this process, or "" when there is none.
 var cluster = sync.OnceValues(func() (string, error) {
@@ -131,7 +131,7 @@ var cluster = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	keepOpen = input
+	keepOpen = append(keepOpen, input)
 	var failure bytes.Buffer
 	command.Stderr = &failure
 	output, err := command.StdoutPipe()
