@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -172,7 +173,7 @@ def _decode(name: str, format: str, array: Any) -> list[Any]:
     elif format in ("u", "z"):
         ends = struct.unpack(f"={length + 1}i", array.buffer(1, 4 * (length + 1)))
         data = array.buffer(2, ends[-1])
-        values = [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+        values = [data[start:end] for start, end in itertools.pairwise(ends)]
         if format == "u":
             values = [value.decode() for value in values]
     elif format.startswith("d:"):
