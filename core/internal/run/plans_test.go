@@ -1,0 +1,102 @@
+package run
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ematix/ematix-flow/core/internal/ddl"
+	"github.com/ematix/ematix-flow/core/internal/plan"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/strategy"
+	"github.com/ematix/ematix-flow/core/internal/testkit"
+)
+
+// A nested loop over the staged rows and the target would take hours on the tables that people have. Keys that may be NULL are where it threatens.
+func TestTheChangeSetIsNeverFoundByNestedLoops(t *testing.T) {
+	table, err := spec.DecodeTable([]byte(`{"schema": "public", "name": "t", "columns": [
+		{"name": "id", "type": {"kind": "integer"}, "nullable": false, "primary_key": true},
+		{"name": "a", "type": {"kind": "text"}, "nullable": true, "primary_key": false}, {"name": "b", "type": {"kind": "integer"}, "nullable": false, "primary_key": false},
+		{"name": "v", "type": {"kind": "integer"}, "nullable": true, "primary_key": false}], "unique_constraints": [["a", "b"]]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const query = "SELECT g AS id, nullif(g % 2000, 0)::text AS a, g / 2000 AS b, g AS v FROM generate_series(1, 20000) AS g"
+	for name, change := range map[string]func(*spec.Load){
+		"merge":        func(l *spec.Load) { l.Mode = spec.Merge },
+		"scd2":         func(l *spec.Load) { l.Mode = spec.SCD2 },
+		"soft deletes": func(l *spec.Load) { l.Mode, l.HandleDeletes = spec.SCD2, spec.DeletesSoft },
+	} {
+		t.Run(name, func(t *testing.T) {
+			load := &spec.Load{Target: table, Augment: true, Query: query, Keys: []string{"a", "b"}, OnDrift: spec.DriftError, OnBusy: spec.BusyWait, LockTimeoutMS: 1000}
+			change(load)
+			made, err := plan.Make(load)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := testkit.Connect(t, testkit.Server(t))
+			tx := begin(t, conn, append([]string{"CREATE SCHEMA IF NOT EXISTS public", ddl.CreateTable(made.Table)}, made.Guards...))
+			metadata := map[spec.Mode]string{spec.Merge: "now(), gen_random_uuid()", spec.SCD2: "now(), NULL, true, '', now(), gen_random_uuid()"}[load.Mode]
+			exec(t, tx, "INSERT INTO public.t SELECT id, a, b, v, "+metadata+" FROM ("+query+") AS q") // never analyzed: as after a first load
+			looked := 0
+			for _, step := range made.Steps {
+				if step.Name == "find changes" || step.Name == "check keys" {
+					text := explain(t, tx, step)
+					looked++
+					if strings.Contains(text, "Nested Loop") {
+						t.Errorf("%s:\n%s", step.Name, text)
+					}
+				}
+				if step.Boundary == strategy.Ours {
+					exec(t, tx, pinSQL)
+				}
+				exec(t, tx, step.SQL, arguments(step)...)
+			}
+			if looked != 2 {
+				t.Errorf("looked at %d plans, want 2", looked)
+			}
+		})
+	}
+}
+
+func begin(t *testing.T, conn *pgx.Conn, statements []string) pgx.Tx {
+	t.Helper()
+	tx, err := conn.Begin(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	for _, sql := range statements {
+		exec(t, tx, sql)
+	}
+	return tx
+}
+
+func exec(t *testing.T, tx pgx.Tx, sql string, args ...any) {
+	t.Helper()
+	if _, err := tx.Exec(context.Background(), sql, append([]any{pgx.QueryExecModeExec}, args...)...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func arguments(step strategy.Step) (args []any) {
+	for _, p := range step.Parameters {
+		args = append(args, map[strategy.Parameter]any{strategy.LoadTime: "2024-01-01T00:00:00Z", strategy.RunID: "00000000-0000-0000-0000-000000000001"}[p])
+	}
+	return args
+}
+
+func explain(t *testing.T, tx pgx.Tx, step strategy.Step) string {
+	t.Helper()
+	rows, err := tx.Query(context.Background(), "EXPLAIN "+step.SQL, append([]any{pgx.QueryExecModeExec}, arguments(step)...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
