@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 )
@@ -45,8 +46,22 @@ func op[Args, Result any](do func(*Engine, context.Context, *call, Args) (Result
 		if err := decodeStrict(text, &args); err != nil {
 			return nil, err
 		}
-		return do(e, ctx, c, args)
+		result, err := do(e, ctx, c, args)
+		if err != nil && ctx.Err() != nil {
+			return nil, cancelled(err)
+		}
+		return result, err
 	}
+}
+
+// cancelled says what happened when the caller gave up: the server's own word is "canceling statement due to user request", or the end of a connection.
+func cancelled(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Kind == fault.CommitUnknown {
+		return err
+	}
+	e.Kind, e.Message, e.Hint = fault.QueryError, "The call was cancelled.", ""
+	return e
 }
 
 // Do runs one operation and returns its answer, and the Arrow stream that belongs to it or nil. It never panics. input is the Arrow stream that

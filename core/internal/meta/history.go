@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,8 @@ type Run struct {
 	EngineVersion string
 	Host          string
 	PID           int
+
+	xactID string // of the load's transaction, known from Succeed on
 }
 
 // Counts are what a run did; nil is written as NULL.
@@ -40,26 +43,28 @@ func (r *Run) Begin(ctx context.Context, session Execer) error {
     (run_id, pipeline_name, target_schema, target_table, mode, path, started_at, status, server_version, engine_version, host, pid)
 VALUES ($1::uuid, $2, $3, $4, $5, $6, clock_timestamp(), 'running', current_setting('server_version'), $7, $8, $9::integer)`,
 		r.ID, r.Pipeline, r.Schema, r.Table, r.Mode, r.Path, r.EngineVersion, r.Host, r.PID)
-	if err != nil {
-		return stateFault(err)
-	}
-	return nil
+	return orNil(err)
 }
 
 // Succeed completes the run's row in the load's own transaction. It overrides "lost": whoever took the run for dead was wrong.
 func (r *Run) Succeed(ctx context.Context, tx pgx.Tx, loadTime string, c Counts) error {
-	tag, err := tx.Exec(ctx, `UPDATE ematix_flow.run_history
+	err := tx.QueryRow(ctx, `UPDATE ematix_flow.run_history
 SET status = 'success', finished_at = clock_timestamp(), loaded_at = $2::timestamptz, xact_id = pg_current_xact_id(),
     rows_inserted = $3::bigint, rows_updated = $4::bigint, rows_unchanged = $5::bigint, rows_closed = $6::bigint, error_message = NULL
-WHERE run_id = $1::uuid`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed)
-	if err != nil {
-		return stateFault(err)
-	}
-	if tag.RowsAffected() != 1 {
+WHERE run_id = $1::uuid
+RETURNING xact_id::text`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed).Scan(&r.xactID)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return fault.New(fault.Conflict, "The history row of the run is gone. Everything was rolled back.").
 			WithHint("Somebody deleted it from ematix_flow.run_history while the run went on: run again.")
 	}
-	return nil
+	return orNil(err)
+}
+
+func orNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return stateFault(err)
 }
 
 // Fail completes the row after the rollback. message is the text of the error, without its detail.
@@ -76,10 +81,18 @@ func (r *Run) Skip(ctx context.Context, session Execer) error {
 	return err
 }
 
-// Committed reports whether the run's success is in the database: it was written in the same transaction as the rows.
-func (r *Run) Committed(ctx context.Context, session *pgxpool.Conn) (committed bool, err error) {
-	err = session.QueryRow(ctx, "SELECT status = 'success' FROM ematix_flow.run_history WHERE run_id = $1::uuid", r.ID).Scan(&committed)
-	return committed, err
+// What became of a transaction whose COMMIT was not answered.
+const (
+	Committed = "committed"
+	Aborted   = "aborted"
+)
+
+// Outcome asks what became of the run's transaction. Its success row was written in the transaction itself; without it, only the server's own word tells
+// "aborted" from "in progress".
+func (r *Run) Outcome(ctx context.Context, session *pgxpool.Conn) (status string, err error) {
+	err = session.QueryRow(ctx, "SELECT CASE WHEN status = 'success' THEN 'committed' ELSE coalesce(pg_xact_status($2::text::xid8), 'unknown') END FROM ematix_flow.run_history WHERE run_id = $1::uuid",
+		r.ID, r.xactID).Scan(&status)
+	return status, err
 }
 
 // LockKey is the advisory lock that the run holds while it lives.

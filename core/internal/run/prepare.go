@@ -44,6 +44,10 @@ func orNil(err error, phase string) error {
 
 // lock keeps other runs off the target, and reports true when this run is to be skipped because there is one.
 func (l *load) lock(ctx context.Context) (skip bool, err error) {
+	// While this lock is held nobody takes the run for dead, also while it waits for its target.
+	if err := pg.Lock(ctx, l.tx, l.run.LockKey()); err != nil {
+		return false, err
+	}
 	key := meta.TargetLock(l.plan.Table.Schema, l.plan.Table.Name)
 	if l.plan.Load.OnBusy != spec.BusyWait {
 		taken, err := pg.TryLock(ctx, l.tx, key)
@@ -62,10 +66,6 @@ func (l *load) lock(ctx context.Context) (skip bool, err error) {
 		}
 		return false, err
 	}
-	// While this lock is held nobody takes the run for dead.
-	if err := pg.Lock(ctx, l.tx, l.run.LockKey()); err != nil {
-		return false, err
-	}
 	return false, l.run.MarkLost(ctx, l.tx)
 }
 
@@ -82,11 +82,9 @@ func (l *load) skip(ctx context.Context) error {
 
 func (l *load) busy(ctx context.Context, waited string) error {
 	holder := "another run"
-	if session, err := l.server.Acquire(ctx); err == nil {
-		defer session.Release()
-		if named := l.run.Holder(ctx, session); named != "" {
-			holder = named
-		}
+	l.rollback(ctx) // it can do nothing more, and its session can ask who it is
+	if named := l.run.Holder(ctx, l.session); named != "" {
+		holder = named
 	}
 	return fault.New(fault.TargetBusy, "%s is being loaded by %s.%s Nothing was written.", l.plan.Table, holder, waited).
 		WithHint("Run again when it has ended, or give on_busy=\"wait\" and a longer lock_timeout.")

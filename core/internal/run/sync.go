@@ -58,7 +58,7 @@ func Sync(ctx context.Context, server *pg.Server, p *plan.Plan, version string, 
 	if l.session, err = server.Acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer l.session.Release()
+	defer func() { l.session.Release() }() // whichever session it is by then
 	if err := meta.Ensure(ctx, l.session); err != nil {
 		return nil, err
 	}
@@ -103,6 +103,9 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 		}
 	}
 	result := l.result("success")
+	if err := ctx.Err(); err != nil { // after this point a cancellation comes too late
+		return nil, pg.Fault(err, "commit")
+	}
 	if l.plan.Load.DryRun {
 		result.Status = "dry_run"
 		return result, nil
@@ -138,10 +141,12 @@ func (l *load) commit(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
 	defer cancel()
-	if session, acquireErr := l.server.Acquire(ctx); acquireErr == nil {
-		defer session.Release()
-		if committed, askErr := l.run.Committed(ctx, session); askErr == nil && committed {
+	if l.freshSession(ctx) == nil {
+		switch status, askErr := l.run.Outcome(ctx, l.session); {
+		case askErr == nil && status == meta.Committed:
 			return nil
+		case askErr == nil && status == meta.Aborted:
+			return pg.Fault(err, "commit")
 		}
 	}
 	e := fault.New(fault.CommitUnknown, "The connection was lost while the run was being committed: whether it was is not known.").
@@ -160,11 +165,22 @@ func (l *load) failed(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
 	defer cancel()
 	// If this fails too the row stays "running", and the next run on the target calls it lost.
-	if session, acquireErr := l.server.Acquire(ctx); acquireErr == nil {
-		defer session.Release()
-		_ = l.run.Fail(ctx, session, e.Error())
+	if l.freshSession(ctx) == nil {
+		_ = l.run.Fail(ctx, l.session, e.Error())
 	}
 	return e
+}
+
+// freshSession gives the load's session back to the pool and takes another: one that broke is replaced. Taking a second one beside it could wait for ever, when as many loads
+// fail at once as the pool has sessions.
+func (l *load) freshSession(ctx context.Context) error {
+	l.session.Release()
+	session, err := l.server.Acquire(ctx)
+	if err != nil {
+		return err // Release may be called again on the old one: it does nothing then
+	}
+	l.session = session
+	return nil
 }
 
 // time is the load time, read once the lock is held and the rows are staged.
