@@ -23,7 +23,7 @@ func exportStream(s core.RecordStream, out *C.struct_ArrowArrayStream) {
 	id := streams.add(s)
 	if !exportInto(s, C.int64_t(id), out) {
 		streams.remove(id)
-		s.Close()
+		closeStream(s)
 	}
 }
 
@@ -115,6 +115,6 @@ func exportBlock(block *core.Block, out *C.struct_ArrowArray) bool {
 func flowStreamRelease(id C.int64_t) {
 	defer func() { _ = recover() }()
 	if s := streams.remove(int64(id)); s != nil {
-		s.Close()
+		closeStream(s)
 	}
 }

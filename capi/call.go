@@ -142,13 +142,30 @@ func flowDrop(handle C.longlong) {
 		return
 	}
 	p.cancel()
+	end(p.done, func() {
+		if p.stream != nil {
+			closeStream(p.stream)
+		}
+	})
+}
+
+// ending are what nobody holds any more, and what servers may not have heard of yet.
+var ending = table[<-chan struct{}]{open: map[int64]<-chan struct{}{}}
+
+// end does something when done is closed; the end of the interpreter waits for it.
+func end(done <-chan struct{}, then func()) {
+	id := ending.add(done)
 	go func() {
 		defer func() { _ = recover() }()
-		<-p.done
-		if p.stream != nil {
-			p.stream.Close()
-		}
+		defer ending.remove(id)
+		<-done
+		then()
 	}()
+}
+
+func closeStream(s core.RecordStream) {
+	s.Close()
+	end(s.Done(), func() {})
 }
 
 // shutdownPatience is how long the end of the interpreter waits for servers to hear of the cancellation.
@@ -159,27 +176,27 @@ const shutdownPatience = time.Second
 //export flowShutdown
 func flowShutdown() {
 	defer func() { _ = recover() }()
-	running, reading := calls.all(), streams.all()
-	for _, p := range running {
+	for _, p := range calls.all() {
 		p.cancel()
+		end(p.done, func() {})
 	}
-	for _, s := range reading {
-		s.Close()
+	for _, s := range streams.all() {
+		closeStream(s)
 	}
 	timeout := time.After(shutdownPatience)
-	for _, p := range running {
-		select {
-		case <-p.done:
-		case <-timeout:
+	for {
+		left := ending.all()
+		if len(left) == 0 {
 			return
 		}
-	}
-	for _, s := range reading {
-		select {
-		case <-s.Done():
-		case <-timeout:
-			return
+		for _, done := range left {
+			select {
+			case <-done:
+			case <-timeout:
+				return
+			}
 		}
+		time.Sleep(time.Millisecond) // what has ended leaves the table in a moment, or puts its stream there
 	}
 }
 
