@@ -27,7 +27,7 @@ while read -r major programs; do
 	echo "== go test on PostgreSQL $major"
 	EMATIX_TEST_PGBIN=$programs go test "$@" $packages
 	# Only packages whose tests use a server need another round.
-	packages=$(go list -f '{{if .TestImports}}{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}{{end}}' ./... |
-		awk '/internal\/testkit/ { print $1 }')
+	packages=$(go list -f '{{.ImportPath}}:{{join .TestImports " "}} {{join .XTestImports " "}}' ./... |
+		awk -F : '$2 ~ /internal\/testkit/ { print $1 }')
 	[ -n "$packages" ] || break
 done <<<"$servers"
