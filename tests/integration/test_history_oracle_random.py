@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ematix_flow import pipeline
@@ -47,7 +47,8 @@ def rows(keyed: Mapping[tuple[int, str], dict[str, Any]]) -> list[dict[str, Any]
 #: A load: at most one row per key. Small ranges, so that the next load often has the same key, sometimes the same row.
 snapshots = st.lists(st.dictionaries(keys, values, max_size=6).map(rows), min_size=1, max_size=4)
 
-days = st.integers(0, 6).map(lambda n: DAY + timedelta(days=n))
+#: Some lie in the future: such a version may have to be closed before it begins.
+days = st.sampled_from([DAY + timedelta(days=n) for n in (0, 1, 2, 3, 4, 30_000, 30_001)])
 #: With event times, several rows of a key, in any order of time.
 events = st.lists(
     st.lists(st.tuples(keys, values, days).map(lambda drawn: rows({drawn[0]: drawn[1] | {"happened": drawn[2]}})[0]), max_size=6),
@@ -57,6 +58,9 @@ events = st.lists(
 
 #: "cross_db" belongs here as soon as loads from another database are built.
 PATHS = ("same_db",)
+
+A_ROW: dict[str, Any] = {"id": 1, "region": "x", "note": "a", "amount": None, "open": True}
+FUTURE = DAY + timedelta(days=30_000)
 
 on_a_server = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -150,6 +154,7 @@ def test_scd2(conn: Any, psql: Database, soft: bool, path: str, loads: list[list
 @pytest.mark.parametrize("soft", [False, True], ids=["", "soft_deletes"])
 @on_a_server
 @given(loads=events)
+@example(loads=[[A_ROW | {"happened": FUTURE}], [], [A_ROW | {"happened": DAY}]])  # closed before it began, and back with an old event
 def test_scd2_with_event_time(conn: Any, psql: Database, soft: bool, loads: list[list[dict[str, Any]]]) -> None:
     table = new_table()
     expected = history.History(keys=KEYS, columns=KEYS + VALUES, compare=VALUES, event="happened", soft=soft)
