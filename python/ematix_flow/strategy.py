@@ -106,7 +106,7 @@ class SCD2(Strategy):
         incremental_column: load only the rows from the greatest value on that was loaded before.
         versions: ``"latest"`` takes the last of several source rows of one key, ``"all"`` makes each a version.
         late: what happens to a version older than the current one: ``"error"``, ``"splice"`` into its place, ``"ignore"``.
-        guards: what the database itself keeps: ``"standard"`` (one current version per key, ``valid_from < valid_to``), ``"full"`` (also no
+        guards: what the database itself keeps: ``"current"`` (one current version per key, ``valid_from < valid_to``), ``"full"`` (also no
             overlaps) or ``"off"``.
         scd2_columns: other names for ``valid_from``, ``valid_to``, ``is_current`` and ``row_hash``.
         closures: keep a table of what was closed, and when it became known.
@@ -123,7 +123,7 @@ class SCD2(Strategy):
     incremental_column: str | None = None
     versions: Literal["latest", "all"] = "latest"
     late: Literal["error", "splice", "ignore"] = "error"
-    guards: Literal["standard", "full", "off"] = "standard"
+    guards: Literal["current", "full", "off"] = "current"
     scd2_columns: Mapping[str, str] | None = None
     closures: bool = False
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import pickle
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -241,8 +242,27 @@ def test_refused_at_decoration(options: dict[str, Any], error: type[Exception], 
     assert pipeline.list_pipelines() == []
 
 
-async def coroutine(conn: object) -> str:
-    return "SELECT 1"
+def test_async_functions_are_run_to_their_end(engine: Engine, opened: list[str]) -> None:
+    async def orders(conn: object) -> str:
+        await asyncio.sleep(0)
+        return "SELECT 'awaited'"
+
+    wrapped = declare(orders)
+    wrapped()
+
+    async def in_a_notebook() -> Any:
+        return wrapped()
+
+    assert asyncio.run(in_a_notebook()) == {"status": "success"}
+    assert [args["query"] for args in engine.asked("sync")] == ["SELECT 'awaited'"] * 2
+
+
+def test_errors_of_async_functions_come_through(opened: list[str]) -> None:
+    async def orders(conn: object) -> str:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        declare(orders)()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +273,6 @@ async def coroutine(conn: object) -> str:
         (lambda a, b=1, c=2: "x", TypeError, "it takes 0, 1, or 2"),
         (lambda a, *, b: "x", TypeError, "needs b=, which nobody gives it"),
         (5, TypeError, "@ematix.pipeline decorates a function, not an object of type int."),
-        (coroutine, NotImplementedError, "The pipeline function coroutine is async def, which is not implemented yet. Use def."),
     ],
 )
 def test_functions_that_are_refused(fn: Any, error: type[Exception], message: str) -> None:

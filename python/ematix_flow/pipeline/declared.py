@@ -18,7 +18,7 @@ from ematix_flow.strategy import merged_with
 from ematix_flow.table import ManagedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ematix_flow.connection import Connection
     from ematix_flow.strategy import Strategy
@@ -151,6 +151,8 @@ class DeclaredPipeline:
             target = opened.enter_context(config.connect(declared.target_connection or DEFAULT))
             source = self._source_connection(target, opened)
             returned = self._fn(*(() if self._arity == 0 else (source,) if self._arity == 1 else (source, target)))
+            if inspect.iscoroutine(returned):
+                returned = _awaited(returned)
             if isinstance(returned, dict):
                 return returned
             return sync(
@@ -203,18 +205,28 @@ class DeclaredPipeline:
         return f"<pipeline {self._declaration.name!r} into {target.__schema__}.{target.__tablename__}>"
 
 
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, run in an event loop of its own; in a thread of its own where this one has a loop, as in Jupyter."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1, "ematix-flow") as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 def arity(fn: Callable[..., Any]) -> int:
     """The number of positional parameters, whether they have defaults or not; ``*args`` is none.
 
     Raises:
         TypeError: three or more, a keyword-only one without default, or something that is no plain function.
-        NotImplementedError: an ``async def`` function.
     """
     name = getattr(fn, "__name__", repr(fn))
     if not callable(fn):
         raise TypeError(f"@ematix.pipeline decorates a function, not an object of type {type(fn).__name__}.")
-    if inspect.iscoroutinefunction(fn):
-        raise NotImplementedError(f"The pipeline function {name} is async def, which is not implemented yet. Use def.")
     parameters = inspect.signature(fn).parameters.values()
     for parameter in parameters:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty:
