@@ -124,7 +124,7 @@ func (scd2) close(r Request) Step {
 	}
 }
 
-// insert opens the new versions. The version of a key that comes back must not begin before its last one ended.
+// insert opens the new versions. The version of a key that comes back must not begin before its last one ended; keys that are opened have closed versions only.
 func (s scd2) insert(r Request) Step {
 	var b binder
 	names := columnNames(r.sourced())
@@ -141,7 +141,7 @@ func (s scd2) insert(r Request) Step {
 		Name: "insert", Why: "the new versions; that of a key that comes back starts no earlier than its last one ended", Counts: Inserted,
 		SQL: insertInto(r.target(), columns) + "\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c\nLEFT JOIN (\n    SELECT " +
 			keys + ", max(h." + spec.ValidTo + ") AS last_end\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + r.own("action") + " = '" + opens + "' AND " +
-			r.sameKey("h", "n") + "\n    WHERE NOT h." + spec.IsCurrent + "\n    GROUP BY " + keys + "\n) AS p ON c." + r.own("action") + " = '" + opens + "' AND " + r.sameKey("p", "c") +
+			r.sameKey("h", "n") + "\n    GROUP BY " + keys + "\n) AS p ON c." + r.own("action") + " = '" + opens + "' AND " + r.sameKey("p", "c") +
 			"\nWHERE c." + r.own("action") + " <> '" + closes + "'",
 		Parameters: b.parameters,
 	}

@@ -87,7 +87,6 @@ LEFT JOIN (
     SELECT h."Order Id", max(h.valid_to) AS last_end
     FROM "Ware House"."Order" AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h."Order Id" = n."Order Id"
-    WHERE NOT h.is_current
     GROUP BY h."Order Id"
 ) AS p ON c._ematix_action = 'open' AND p."Order Id" = c."Order Id"
 WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id

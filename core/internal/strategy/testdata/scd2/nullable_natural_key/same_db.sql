@@ -86,7 +86,6 @@ LEFT JOIN (
     SELECT h.country, h.region, max(h.valid_to) AS last_end
     FROM warehouse.rates AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.country = n.country AND ARRAY[h.region] = ARRAY[n.region]
-    WHERE NOT h.is_current
     GROUP BY h.country, h.region
 ) AS p ON c._ematix_action = 'open' AND p.country = c.country AND ARRAY[p.region] = ARRAY[c.region]
 WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id

@@ -89,7 +89,6 @@ LEFT JOIN (
     SELECT h.customer_id, max(h.valid_to) AS last_end
     FROM warehouse.customers AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.customer_id = n.customer_id
-    WHERE NOT h.is_current
     GROUP BY h.customer_id
 ) AS p ON c._ematix_action = 'open' AND p.customer_id = c.customer_id
 WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id
