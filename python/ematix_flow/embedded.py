@@ -44,6 +44,7 @@ __all__ = ["EmbeddedServer", "start", "status", "stop"]
 _NAME = re.compile(r"[a-z0-9_-]{1,32}")
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH = 103  # bytes: the least that the systems we know give an address
+_ELSEWHERE = "/tmp/ematix-flow-"  # and the user's number: where sockets go whose own folder has too long a path
 _WAIT = 60.0  # seconds for a start with crash recovery, or a stop
 _POLL = 0.02  # seconds between two looks at the server's pid file: it has no signal to wait for
 _SETTINGS = {
@@ -210,6 +211,9 @@ class _Place:
             if time.monotonic() > end:
                 raise ConfigError(f"The embedded server {self.name!r} (process {pid}) did not stop within {_WAIT:.0f} seconds.")
             time.sleep(_POLL)
+        for folder in run:
+            if folder.startswith(_ELSEWHERE):
+                _run(["rmdir", "-p", folder], self._owner())  # as far up as they are empty
         return True
 
     def _claim_folder(self) -> None:
@@ -306,7 +310,7 @@ class _Place:
             _run(["mkdir", "-p", "-m", "700", str(run)], owner, check=True)
             return run
         uid = owner.uid if owner else os.geteuid()
-        private = Path(f"/tmp/ematix-flow-{uid}")
+        private = Path(f"{_ELSEWHERE}{uid}")
         run = private / hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         _run(["mkdir", "-m", "700", str(private)], owner)
         found = private.lstat()

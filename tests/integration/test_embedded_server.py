@@ -189,9 +189,12 @@ def test_a_long_path_gets_its_socket_elsewhere(monkeypatch: pytest.MonkeyPatch, 
     long.chmod(0o711)
     monkeypatch.setenv("EMATIX_FLOW_EMBEDDED_DIR", str(long))
     dsn = embedded.start("x")
-    assert unquote(dsn).partition("host=")[2].startswith("/tmp/ematix-flow-")
+    folder = Path(unquote(dsn).partition("host=")[2])
+    assert str(folder).startswith("/tmp/ematix-flow-")
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     assert query(dsn, "SELECT 1") == 1
     assert embedded.stop("x") is True
+    assert not folder.exists()
 
 
 def test_data_of_another_major_version_is_left_alone(shared: str, shared_base: Path) -> None:
