@@ -74,7 +74,7 @@ bench: build ## the workloads of bench/, side by side with their rivals
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
 clean: ## removes what was built; the caches of Go and pip stay
-	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have.
 $(ENGINE): $(GO_SOURCES) | $(VENV)/.venv

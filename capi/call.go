@@ -31,10 +31,15 @@ var (
 	calls  = table[*pending]{open: map[int64]*pending{}}
 )
 
-// flowSubmit starts a call and returns its handle. The texts are copied; the stream, or NULL, is owned from here on.
+// flowSubmit starts a call and returns its handle, or 0. The texts are copied; the stream, or NULL, is owned from here on.
 //
 //export flowSubmit
-func flowSubmit(name *C.char, nameLen C.size_t, message *C.char, messageLen C.size_t, input *C.struct_ArrowArrayStream) C.longlong {
+func flowSubmit(name *C.char, nameLen C.size_t, message *C.char, messageLen C.size_t, input *C.struct_ArrowArrayStream) (handle C.longlong) {
+	defer func() {
+		if recover() != nil {
+			handle = 0
+		}
+	}()
 	op, text := C.GoStringN(name, C.int(nameLen)), C.GoBytes(unsafe.Pointer(message), C.int(messageLen))
 	var reader core.RecordReader
 	if input != nil {

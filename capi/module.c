@@ -72,6 +72,10 @@ static PyObject *native_submit(PyObject *Py_UNUSED(module), PyObject *args) {
 		stream->release = NULL;
 	}
 	long long call = flowSubmit((char *)op, op_length, (char *)message, message_length, input);
+	if (call == 0) {
+		PyErr_SetString(PyExc_RuntimeError, "The engine could not take the call. Please report this defect of ematix-flow.");
+		return NULL;
+	}
 	PyObject *handle = PyCapsule_New((void *)(intptr_t)call, handle_name, drop_handle);
 	if (handle == NULL) flowDrop(call);
 	return handle;
