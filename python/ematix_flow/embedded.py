@@ -203,9 +203,9 @@ class _Place:
         pid = self.pid()
         if pid is None:
             return False
-        _run(
-            ["sh", "-c", 'kill -INT "$1"', "sh", str(pid)], self._owner()
-        )  # a fast shutdown; as the owner, who can end no other user's process
+        run = self._pid_file()[4:5]
+        # A fast shutdown; as the owner, who can end no other user's process.
+        _run(["sh", "-c", 'kill -INT "$1"', "sh", str(pid)], self._owner())
         end = time.monotonic() + _WAIT
         while self.pid() is not None:
             if time.monotonic() > end:
