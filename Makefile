@@ -20,9 +20,9 @@ GO_SOURCES := $(shell find core capi -name '*.go' -o -name '*.[ch]' -o -name '*.
 CGO = CGO_ENABLED=1 CGO_LDFLAGS_ALLOW='-Wl,--version-script=.*' \
 	CGO_CFLAGS="-O2 -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') -DPy_LIMITED_API=0x030B0000"
 
-# Without a home folder (as in some containers) the caches are kept in build/.
+# Without a home folder (as in some containers) the caches are kept in .cache/, which `go ./...` passes over.
 ifeq ($(wildcard $(HOME)),)
-export HOME := $(CURDIR)/build/home
+export HOME := $(CURDIR)/.cache/home
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
@@ -74,7 +74,7 @@ bench: build ## the workloads of bench/, side by side with their rivals
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
 clean: ## removes what was built; the caches of Go and pip stay
-	rm -rf build dist $(VENV) python/*.egg-info python/ematix_flow/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build .cache dist $(VENV) python/*.egg-info python/ematix_flow/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have.
 $(ENGINE): $(GO_SOURCES) | $(VENV)/.venv

@@ -49,7 +49,7 @@ def check_platform() -> None:
 
 def prepare_environment() -> None:
     """Keeps the module and build caches of Go; setuptools-golang would begin with empty ones each time."""
-    kept = ROOT / "build" / "go"
+    kept = ROOT / ".cache" / "go"
     os.environ.setdefault("SETUPTOOLS_GOLANG_GOPATH", go("env", "GOPATH") or str(kept))
     if go("env", "GOCACHE") in {"", "off"}:  # there is no HOME
         os.environ["GOCACHE"] = str(kept / "cache")
