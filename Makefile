@@ -74,6 +74,7 @@ bench: build ## the workloads of bench/, side by side with their rivals
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
 clean: ## removes what was built; the caches of Go and pip stay
+	[ ! -d .cache ] || chmod -R u+w .cache # Go writes its modules read-only
 	rm -rf build .cache dist $(VENV) python/*.egg-info python/ematix_flow/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The engine is rebuilt when a Go file changed, and put in place by a rename: running programs keep the one they have.
