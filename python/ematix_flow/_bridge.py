@@ -30,7 +30,7 @@ _PATIENCE = 0.8
 _DEPTH = 64
 """Levels of nesting, about as many as the engine takes."""
 
-_WHOLE_ENVIRONMENT = frozenset({"resolve_connection"})
+_WHOLE_ENVIRONMENT = frozenset({"list_connections", "resolve_connection"})
 """Operations that may refer to any variable (``${NAME}`` in a connection file)."""
 
 

@@ -47,11 +47,23 @@ def resolve_dsn(name: str = "default") -> str:
 
     Raises:
         LookupError, KeyError: see ``connect``.
+
+    Warns:
+        UserWarning: others may read the file that the password stands in.
     """
     from ematix_flow.arguments import text
     from ematix_flow.connection import call
 
-    return str(call("resolve_connection", {"name": text("name", name), "cwd": os.getcwd()})["dsn"])
+    found = call("resolve_connection", {"name": text("name", name), "cwd": os.getcwd()})
+    for warning in found["warnings"] or ():
+        _warn(warning)
+    return str(found["dsn"])
+
+
+def _warn(text: str) -> None:
+    import warnings
+
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def list_connections() -> dict[str, str]:

@@ -18,7 +18,7 @@ DSN = "postgresql://loader:secret@db/dwh"
 @pytest.fixture
 def found(engine: Engine) -> Engine:
     engine.answers |= {
-        "resolve_connection": {"dsn": DSN, "origin": "environment"},
+        "resolve_connection": {"dsn": DSN, "origin": "environment", "warnings": None},
         "redact": "postgresql://loader:***@db/dwh",
         "ping": 1,
     }
@@ -91,3 +91,9 @@ def test_check_gives_the_reason(found: Engine, op: str, error: Exception, reason
 def test_wrong_types_are_refused(engine: Engine, call: Any) -> None:
     with pytest.raises(TypeError, match="is a str, not"):
         call()
+
+
+def test_a_file_that_others_may_read_is_warned_of(engine: Engine, tmp_path: Path) -> None:
+    engine.answers["resolve_connection"] = {"dsn": "postgresql://u@h/d", "origin": "file", "warnings": ["the file may be read by others"]}
+    with pytest.warns(UserWarning, match="may be read by others"):
+        assert config.resolve_dsn("x") == "postgresql://u@h/d"

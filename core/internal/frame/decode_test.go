@@ -33,7 +33,6 @@ func rowOf(fields ...[]byte) []byte {
 	return data
 }
 
-func be16(v int16) []byte { return binary.BigEndian.AppendUint16(nil, uint16(v)) }
 func be32(v int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
 func be64(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,12 @@ def _examples(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """See ``ematix_flow.cli.main``."""
     args = parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         status: int = args._run(args)
         sys.stdout.flush()
@@ -98,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # every failure ends in a message, none in a traceback
         show_exception(error)
         return 1
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def show_error(message: str, hint: str = "") -> None:
