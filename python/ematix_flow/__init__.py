@@ -1,23 +1,20 @@
 """ematix-flow: load, historise and read data in PostgreSQL.
 
 A table is a class, a pipeline is a decorated function that returns SQL, a mode (``append``, ``truncate``, ``merge``, ``scd2``) decides
-what a load does::
+what a load does:
 
-    from typing import Annotated
+>>> from typing import Annotated
+>>> from ematix_flow import ematix, pk
+>>> from ematix_flow.types import BigInt, String
+>>> @ematix.table(schema="warehouse")
+... class Customers:
+...     id: Annotated[BigInt, pk()]
+...     email: String[256]
+>>> @ematix.pipeline(target=Customers, mode="merge", schedule="0 3 * * *")
+... def customers(conn):
+...     return "SELECT id, email FROM shop.customers"
 
-    from ematix_flow import _core, config, pipeline
-    from ematix_flow.types import BigInt, String
-
-
-    @ematix.table(schema="warehouse")
-    class Customers:
-        id: Annotated[BigInt, pk()]
-        email: String[256]
-
-
-    @ematix.pipeline(target=Customers, mode="merge", schedule="0 3 * * *")
-    def customers(conn):
-        return "SELECT id, email FROM shop.customers"
+``customers()`` runs the load on the connection ``default`` and returns its result.
 
 Importing the package loads no compiled code and nothing heavy: each name below is imported when it is first used.
 """
