@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Literal, TypeVar
 
 __all__ = [
@@ -49,7 +51,11 @@ def register(*, name: str, schedule: str | None) -> Callable[[Function], Functio
 
     Args:
         name: the name; ``flow run`` and ``run_pipeline`` find it by this.
-        schedule: a cron text, which is checked where it is read, or ``None``: never due, runs by name only.
+        schedule: a cron text, or ``None``: never due, runs by name only. In this version it is kept for an outside scheduler and shown by
+            ``flow list``; nothing runs by itself, and the text is not checked yet.
+
+    A name has one function. In a notebook or at a prompt (module ``__main__``) the same function, by ``__qualname__``, replaces itself, so
+    that a cell may run again.
 
     >>> @register(name="nightly", schedule="0 3 * * *")
     ... def nightly() -> dict[str, int]:
@@ -58,7 +64,7 @@ def register(*, name: str, schedule: str | None) -> Callable[[Function], Functio
     {'rows': 1}
 
     Raises:
-        ValueError: the name is registered already; the first function stays.
+        ValueError: the name is registered already, by another function; the first stays.
         TypeError: ``name`` or ``schedule`` is no text.
     """
     if not isinstance(name, str):
@@ -67,14 +73,26 @@ def register(*, name: str, schedule: str | None) -> Callable[[Function], Functio
         raise TypeError(f"The schedule of the pipeline {name!r} is a cron text (str) or None, not {type(schedule).__name__}.")
 
     def decorate(fn: Function) -> Function:
-        if name in _REGISTRY:
+        if name in _REGISTRY and not _runs_again(_REGISTRY[name].fn, fn):
             raise ValueError(
-                f"A pipeline named {name!r} is registered already. Choose another name: run history and watermarks are kept by it."
+                f"A pipeline named {name!r} is registered already. Give one of the two another name=; its run history is kept by the name. "
+                "If it is one function whose module was loaded twice, start Python anew."
             )
         _REGISTRY[name] = ScheduledPipeline(name, schedule, fn)
         return fn
 
     return decorate
+
+
+def _runs_again(old: object, new: object) -> bool:
+    """Whether a function of a notebook or a prompt is defined anew, by the same cell or a changed one. A script that has two is not."""
+    old, new = inspect.unwrap(old), inspect.unwrap(new)  # type: ignore[arg-type]
+    if not (isinstance(old, FunctionType) and isinstance(new, FunctionType)):
+        return False
+    if not old.__module__ == new.__module__ == "__main__" or old.__qualname__ != new.__qualname__ or new.__name__ == "<lambda>":
+        return False
+    script = new.__globals__.get("__file__") == new.__code__.co_filename
+    return not (script and old.__globals__ is new.__globals__)
 
 
 def list_pipelines() -> list[ScheduledPipeline]:
