@@ -388,8 +388,10 @@ def _base() -> Path:
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
+        # What looks like a part of a URL may hold a password, and is not shown.
+        shown = "The text after embedded://" if set("@:/?%=") & set(str(name)) else f"{name!a:.60}"
         raise ConfigError(
-            f"{name!a:.60} cannot be the name of an embedded server.",
+            f"{shown} cannot be the name of an embedded server.",
             hint="A name has 1 to 32 characters of a-z, 0-9, _ and -, as in embedded://default.",
         )
 

@@ -31,6 +31,33 @@ def test_a_name_that_is_none_is_refused_everywhere(name: str, base: Path) -> Non
     assert not base.exists()
 
 
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "embedded://me:canary@host",
+        "embedded://me:canary",
+        "embedded://x?password=canary",
+        "embedded://me%3Acanary",
+        "embedded://h/Canary canary",
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [("connections", "check", "x"), ("connections", "check"), ("connections", "list"), ("demo", "--connection", "x")], ids=" ".join
+)
+def test_a_url_with_a_password_instead_of_a_name_is_not_shown(
+    dsn: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Path
+) -> None:
+    monkeypatch.setenv("EMATIX_FLOW_DSN_X", dsn)
+    monkeypatch.setenv("HOME", str(base.parent))
+    monkeypatch.chdir(base.parent)
+    statuses = [main(words), main(["demo", "--dsn", dsn]), main(["connections", "set", f"y={dsn}"])]
+    out, err = capsys.readouterr()
+    assert statuses[1] == 2
+    assert statuses[0] == (0 if "list" in words else 2)
+    assert "canary" not in out + err
+    assert not base.exists()
+
+
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError) as raised:
