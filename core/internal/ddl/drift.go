@@ -11,9 +11,11 @@ import (
 
 // Found is a table as the catalogue describes it.
 type Found struct {
-	Kind    byte // pg_class.relkind
-	Columns []FoundColumn
-	Unique  [][]string // columns of each unique constraint, in their order
+	Kind     byte // pg_class.relkind
+	Columns  []FoundColumn
+	Unique   [][]string // columns of each unique constraint, in their order
+	Children bool       // other tables inherit from it; partitions are none
+	Rules    bool       // rules rewrite statements on it
 }
 
 // FoundColumn is one column of it.

@@ -41,7 +41,7 @@ type Execer interface {
 func (r *Run) Begin(ctx context.Context, session Execer) error {
 	_, err := session.Exec(ctx, `INSERT INTO ematix_flow.run_history
     (run_id, pipeline_name, target_schema, target_table, mode, path, started_at, status, server_version, engine_version, host, pid)
-VALUES ($1::uuid, $2, $3, $4, $5, $6, clock_timestamp(), 'running', current_setting('server_version'), $7, $8, $9::integer)`,
+VALUES ($1::uuid, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp(), 'running', current_setting('server_version'), $7, $8, $9::integer)`,
 		r.ID, r.Pipeline, r.Schema, r.Table, r.Mode, r.Path, r.EngineVersion, r.Host, r.PID)
 	return orNil(err)
 }
@@ -49,7 +49,7 @@ VALUES ($1::uuid, $2, $3, $4, $5, $6, clock_timestamp(), 'running', current_sett
 // Succeed completes the run's row in the load's own transaction. It overrides "lost": whoever took the run for dead was wrong.
 func (r *Run) Succeed(ctx context.Context, tx pgx.Tx, loadTime string, c Counts) error {
 	err := tx.QueryRow(ctx, `UPDATE ematix_flow.run_history
-SET status = 'success', finished_at = clock_timestamp(), loaded_at = $2::timestamptz, xact_id = pg_current_xact_id(),
+SET status = 'success', finished_at = pg_catalog.clock_timestamp(), loaded_at = $2::timestamptz, xact_id = pg_catalog.pg_current_xact_id(),
     rows_inserted = $3::bigint, rows_updated = $4::bigint, rows_unchanged = $5::bigint, rows_closed = $6::bigint, error_message = NULL
 WHERE run_id = $1::uuid
 RETURNING xact_id::text`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed).Scan(&r.xactID)
@@ -70,14 +70,14 @@ func orNil(err error) error {
 // Fail completes the row after the rollback. message is the text of the error, without its detail.
 func (r *Run) Fail(ctx context.Context, session Execer, message string) error {
 	_, err := session.Exec(ctx, `UPDATE ematix_flow.run_history
-SET status = 'failed', finished_at = clock_timestamp(), error_message = $2
+SET status = 'failed', finished_at = pg_catalog.clock_timestamp(), error_message = $2
 WHERE run_id = $1::uuid AND status IN ('running', 'lost')`, r.ID, message)
 	return err
 }
 
 // Skip completes the row of a run that found its target busy.
 func (r *Run) Skip(ctx context.Context, session Execer) error {
-	_, err := session.Exec(ctx, "UPDATE ematix_flow.run_history SET status = 'skipped', finished_at = clock_timestamp() WHERE run_id = $1::uuid", r.ID)
+	_, err := session.Exec(ctx, "UPDATE ematix_flow.run_history SET status = 'skipped', finished_at = pg_catalog.clock_timestamp() WHERE run_id = $1::uuid", r.ID)
 	return err
 }
 
@@ -98,16 +98,13 @@ func (r *Run) Outcome(ctx context.Context, session *pgxpool.Conn) (status string
 // LockKey is the advisory lock that the run holds while it lives.
 func (r *Run) LockKey() int64 { return pg.LockOf("run", r.ID) }
 
-// TargetLock is the advisory lock of loads into one table.
-func TargetLock(schema, table string) int64 { return pg.LockOf("target", schema+"\x00"+table) }
-
 // grace is how long after its start a run may not yet hold its lock without being taken for dead.
 const grace = time.Minute
 
 // MarkLost finds runs on the same target that are recorded as running and whose process died: their lock is free.
 func (r *Run) MarkLost(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT run_id::text FROM ematix_flow.run_history
-WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id <> $3::uuid AND started_at < clock_timestamp() - make_interval(secs => $4)`,
+WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id <> $3::uuid AND started_at < pg_catalog.clock_timestamp() - make_interval(secs => $4)`,
 		r.Schema, r.Table, r.ID, grace.Seconds())
 	if err != nil {
 		return stateFault(err)
@@ -118,10 +115,13 @@ WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id
 	}
 	for _, id := range candidates {
 		free, err := pg.TryLock(ctx, tx, pg.LockOf("run", id))
-		if err != nil || !free {
+		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "UPDATE ematix_flow.run_history SET status = 'lost', finished_at = clock_timestamp() WHERE run_id = $1::uuid AND status = 'running'", id); err != nil {
+		if !free { // it lives
+			continue
+		}
+		if _, err := tx.Exec(ctx, "UPDATE ematix_flow.run_history SET status = 'lost', finished_at = pg_catalog.clock_timestamp() WHERE run_id = $1::uuid AND status = 'running'", id); err != nil {
 			return stateFault(err)
 		}
 	}
@@ -130,7 +130,7 @@ WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id
 
 // LoadTime is the one time that the run stamps its rows with: the server's clock now, and later than that of the target's previous run.
 func (r *Run) LoadTime(ctx context.Context, tx pgx.Tx) (at string, err error) {
-	err = tx.QueryRow(ctx, `SELECT to_char(greatest(clock_timestamp(), max(loaded_at) + interval '1 microsecond') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+	err = tx.QueryRow(ctx, `SELECT pg_catalog.to_char(greatest(pg_catalog.clock_timestamp(), max(loaded_at) + interval '1 microsecond') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 FROM ematix_flow.run_history WHERE target_schema = $1 AND target_table = $2`, r.Schema, r.Table).Scan(&at)
 	if err != nil {
 		return "", stateFault(err)

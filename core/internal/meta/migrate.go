@@ -41,7 +41,8 @@ func Ensure(ctx context.Context, session *pgxpool.Conn) error {
 	if err != nil || version == Latest {
 		return err
 	}
-	tx, err := session.Begin(ctx)
+	// READ COMMITTED whatever the default: what another first run has made while this one waited for the lock must be seen.
+	tx, err := session.BeginTx(ctx, pg.ReadCommitted)
 	if err != nil {
 		return pg.Fault(err, "state tables")
 	}

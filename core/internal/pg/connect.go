@@ -40,8 +40,13 @@ func Open(ctx context.Context, dsn *DSN, env map[string]string) (*Server, error)
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "ematix-flow"
 	}
-	// A session that died while it was idle is found by a round trip and replaced; one round trip is nothing beside a load.
-	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+	// Each use begins with the connection's own settings and no temporary tables, whatever the statements of an earlier use left behind. The round trip also finds a
+	// session that died while it was idle; it is replaced.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		_, err := conn.Exec(ctx, "DISCARD ALL")
+		return err == nil, ctx.Err()
+	}
 	// A cancelled context asks the server to cancel the statement, and gives up on the socket only if that does not help.
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 5 * time.Second}
@@ -122,7 +127,7 @@ func connectFault(err error, dsn *DSN) error {
 		}
 	case strings.Contains(text, "server refused TLS connection"):
 		e.Kind = fault.TLSError
-		e.Message += " It does not offer TLS, which is required for a host that is not local."
+		e.Message += " It does not offer TLS, which sslmode=require asks for; that is the default for hosts that are not local."
 		e.Hint = "Turn TLS on at the server, or allow plain text by adding ?sslmode=disable (or prefer) to the URL."
 	case strings.Contains(text, "tls:") || strings.Contains(text, "x509:"):
 		e.Kind = fault.TLSError

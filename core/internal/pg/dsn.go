@@ -148,5 +148,5 @@ func (d *DSN) driverURL(env map[string]string) string {
 	q.Set("user", d.User)
 	q.Set("password", password)
 	q.Set("dbname", d.Database)
-	return "postgres:///?" + q.Encode()
+	return "postgres:///?" + strings.ReplaceAll(q.Encode(), "+", "%20") // the driver reads a + as a +, not as a space
 }

@@ -54,6 +54,12 @@ func fromServer(server *pgconn.PgError) *fault.Error {
 	text := fault.WithoutValues(server.Code, server.Message)
 	e := fault.New(fault.KindOf(server.Code), "%s: %s", server.Severity, text)
 	e.Hint, e.Detail, e.SQLState = server.Hint, server.Detail, server.Code
+	if e.Kind == fault.ConnectionLost {
+		e.Message += ". The session ended, and with it what was not committed."
+		if e.Hint == "" {
+			e.Hint = "The server was stopped, or an administrator ended the session: run again when it is back."
+		}
+	}
 	e.Retryable = e.Kind == fault.Conflict
 	if e.Detail == "" && text != server.Message {
 		e.Detail = server.Message

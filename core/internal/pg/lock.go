@@ -14,6 +14,9 @@ func LockOf(kind, name string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }
 
+// TargetLock is the advisory lock of loads into one table, and of making it.
+func TargetLock(schema, table string) int64 { return LockOf("target", schema+"\x00"+table) }
+
 // Lock takes an advisory lock until the end of the transaction. It waits as long as lock_timeout allows.
 func Lock(ctx context.Context, tx pgx.Tx, key int64) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", key); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 const relationSQL = `
-SELECT c.oid::bigint, c.relkind::text
+SELECT c.oid::bigint, c.relkind::text, c.relhassubclass, c.relhasrules
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2`
 
@@ -40,14 +40,15 @@ type Querier interface {
 func Reflect(ctx context.Context, q Querier, schema, name string) (*ddl.Found, error) {
 	var oid int64
 	var kind string
-	err := q.QueryRow(ctx, relationSQL, schema, name).Scan(&oid, &kind)
+	var children, rules bool
+	err := q.QueryRow(ctx, relationSQL, schema, name).Scan(&oid, &kind, &children, &rules)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, Fault(err, "reflect")
 	}
-	found := &ddl.Found{Kind: kind[0]}
+	found := &ddl.Found{Kind: kind[0], Children: children && kind == "r", Rules: rules}
 	rows, err := q.Query(ctx, columnsSQL, oid)
 	if err != nil {
 		return nil, Fault(err, "reflect")

@@ -4,11 +4,15 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 )
+
+// ReadCommitted is how our own transactions run, whatever the session's defaults: a lock comes first, and what others committed while we waited for it is seen.
+var ReadCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
 
 // Execute runs one statement of the user's and commits it. The number is the rows that it changed or returned, 0 for DDL.
 func (s *Server) Execute(ctx context.Context, sql string) (int64, error) {

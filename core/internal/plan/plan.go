@@ -3,6 +3,7 @@ package plan
 
 import (
 	"github.com/ematix/ematix-flow/core/internal/ddl"
+	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
@@ -30,10 +31,32 @@ func Make(load *spec.Load) (*Plan, error) {
 	if load.Augment {
 		p.Table = load.Target.Augment(load.Mode)
 	}
+	if err := checkMetadata(p.Table, load.Mode); err != nil {
+		return nil, err
+	}
 	request := strategy.Request{Load: load, Table: p.Table}
 	p.Needs, p.Steps = request.Needs(), strategy.For(load.Mode).Steps(request)
 	if load.Mode == spec.SCD2 {
 		p.Guards = []string{ddl.GuardCurrent(p.Table, load.Keys), ddl.GuardValidity(p.Table)}
 	}
 	return p, nil
+}
+
+// checkMetadata refuses columns of the user's own that have the name of one that the load fills, and could not do its work.
+func checkMetadata(table *spec.Table, mode spec.Mode) error {
+	standard := (&spec.Table{}).Augment(mode)
+	for _, want := range standard.Columns {
+		declared := table.Column(want.Name)
+		if declared == nil {
+			if mode == spec.SCD2 && want.Name != spec.LoadedAt && want.Name != spec.BatchID {
+				return fault.New(fault.InvalidSpec, "A history needs the column %q, which the spec of %s lacks.", want.Name, table)
+			}
+			continue // a spec that is taken as it is may do without
+		}
+		if !declared.Type.Equal(want.Type) || declared.Nullable != want.Nullable || declared.PrimaryKey != want.PrimaryKey {
+			return fault.New(fault.InvalidSpec, "The column %q of %s has the name of a column that the load fills, and is declared differently.", want.Name, table).
+				WithHint("Leave it out of the class, and the load adds it as %s; or give your own column another name.", want.Type.SQL())
+		}
+	}
+	return nil
 }

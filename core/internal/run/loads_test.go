@@ -51,7 +51,7 @@ func TestHistoryIsClosedAndOpenedAtOneTime(t *testing.T) {
 	p.wants("one time", `SELECT count(DISTINCT at) FROM (SELECT valid_to AS at FROM w.customers WHERE valid_to IS NOT NULL
 		UNION ALL SELECT valid_from FROM w.customers WHERE name IN ('x', 'd') UNION ALL SELECT loaded_at FROM ematix_flow.run_history WHERE run_id = '`+r.RunID+`') AS d`, "1")
 	p.wants("guards", "SELECT indexdef FROM pg_indexes WHERE tablename = 'customers' AND indexdef LIKE '%WHERE%'",
-		"CREATE UNIQUE INDEX customers_id_current ON w.customers USING btree (id) NULLS NOT DISTINCT WHERE is_current")
+		"CREATE UNIQUE INDEX customers_id_idx ON w.customers USING btree (id) NULLS NOT DISTINCT WHERE is_current")
 }
 
 func TestAKeyThatComesBackStartsAfterItsLastEnd(t *testing.T) {
@@ -293,9 +293,9 @@ func TestRunsOfDeadProcessesBecomeLost(t *testing.T) {
 func TestHistoryMadeByHandIsGuardedOrRefused(t *testing.T) {
 	p := newPlace(t)
 	p.must(load(spec.SCD2, values("(1, 'a', 1)")))
-	p.exec("DROP INDEX w.customers_id_current; ALTER TABLE w.customers DROP CONSTRAINT customers_validity")
+	p.exec("DROP INDEX w.customers_id_idx; ALTER TABLE w.customers DROP CONSTRAINT customers_check")
 	p.must(load(spec.SCD2, values("(1, 'a', 1)")))
-	p.wants("guards", "SELECT to_regclass('w.customers_id_current') IS NOT NULL, (SELECT count(*) FROM pg_constraint WHERE conname = 'customers_validity')", "t 1")
-	p.exec("DROP INDEX w.customers_id_current; INSERT INTO w.customers SELECT id, name, balance, valid_from - interval '1 day', NULL, true, row_hash, _loaded_at, _batch_id FROM w.customers")
+	p.wants("guards", "SELECT to_regclass('w.customers_id_idx') IS NOT NULL, (SELECT count(*) FROM pg_constraint WHERE conname = 'customers_check')", "t 1")
+	p.exec("DROP INDEX w.customers_id_idx; INSERT INTO w.customers SELECT id, name, balance, valid_from - interval '1 day', NULL, true, row_hash, _loaded_at, _batch_id FROM w.customers")
 	p.refused(load(spec.SCD2, values("(1, 'a', 1)")), fault.SchemaDrift, "The history in w.customers is damaged: a key has more than one current version. Nothing was changed.")
 }

@@ -50,7 +50,9 @@ func TestTheChangeSetIsNeverFoundByNestedLoops(t *testing.T) {
 					}
 				}
 				if step.Boundary == strategy.Ours {
-					exec(t, tx, pinSQL)
+					for _, p := range pins {
+						exec(t, tx, "SELECT set_config($1, $2, true)", p.name, p.value)
+					}
 				}
 				exec(t, tx, step.SQL, arguments(step)...)
 			}

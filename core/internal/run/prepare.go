@@ -7,7 +7,6 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
-	"github.com/ematix/ematix-flow/core/internal/meta"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -48,7 +47,7 @@ func (l *load) lock(ctx context.Context) (skip bool, err error) {
 	if err := pg.Lock(ctx, l.tx, l.run.LockKey()); err != nil {
 		return false, err
 	}
-	key := meta.TargetLock(l.plan.Table.Schema, l.plan.Table.Name)
+	key := pg.TargetLock(l.plan.Table.Schema, l.plan.Table.Name)
 	if l.plan.Load.OnBusy != spec.BusyWait {
 		taken, err := pg.TryLock(ctx, l.tx, key)
 		if err != nil {
@@ -66,7 +65,7 @@ func (l *load) lock(ctx context.Context) (skip bool, err error) {
 		}
 		return false, err
 	}
-	return false, l.run.MarkLost(ctx, l.tx)
+	return false, nil
 }
 
 // skip records in place of the load that there was none.
@@ -93,6 +92,12 @@ func (l *load) busy(ctx context.Context, waited string) error {
 // checkTable makes the target with what belongs to it, or compares it.
 func (l *load) checkTable(ctx context.Context) error {
 	p := l.plan
+	if p.Load.Mode.Keyed() {
+		// From here on nobody changes the table's definition: what is checked is what is loaded. Readers of a table hold the same lock.
+		if err := pg.LockDefinition(ctx, l.tx, p.Table); err != nil {
+			return err
+		}
+	}
 	created, differences, err := pg.EnsureTable(ctx, l.tx, &pg.Declared{Table: p.Table, Extra: p.Guards})
 	if err != nil || created {
 		return err
@@ -120,7 +125,7 @@ const currentIndexSQL = `SELECT EXISTS (
         = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM unnest($3::text[]) AS k)
       AND i.indnatts = cardinality($3::text[]))`
 
-const validityCheckSQL = `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1::regclass AND contype = 'c' AND conname = $2)`
+const validityCheckSQL = `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1::regclass AND contype = 'c' AND pg_catalog.pg_get_constraintdef(oid) = $2)`
 
 // ensureGuards adds the guards of a history table that was made without them, by hand or by ManagedTable.ensure.
 func (l *load) ensureGuards(ctx context.Context) error {
@@ -130,7 +135,7 @@ func (l *load) ensureGuards(ctx context.Context) error {
 	if err := l.tx.QueryRow(ctx, currentIndexSQL, name, spec.IsCurrent, keys).Scan(&index); err != nil {
 		return pg.Fault(err, "guards")
 	}
-	if err := l.tx.QueryRow(ctx, validityCheckSQL, name, ddl.ValidityCheck(t)).Scan(&check); err != nil {
+	if err := l.tx.QueryRow(ctx, validityCheckSQL, name, ddl.ValidityDefinition).Scan(&check); err != nil {
 		return pg.Fault(err, "guards")
 	}
 	for _, guard := range []struct {
@@ -149,6 +154,9 @@ func (l *load) ensureGuards(ctx context.Context) error {
 			if e.Kind == fault.DataError {
 				return fault.New(fault.SchemaDrift, "The history in %s is damaged: %s. Nothing was changed.", t, guard.means).
 					WithHint("Mend these rows; the load guards them with: %s", guard.sql).Because(err)
+			}
+			if e.Kind == fault.PermissionDenied {
+				_ = e.WithHint("The history lacks a guard, which only its owner can add. Let the owner run once: %s", guard.sql)
 			}
 			return e
 		}

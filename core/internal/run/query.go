@@ -23,6 +23,9 @@ func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) 
 		e := pg.Fault(err, "source query")
 		if e.Kind == fault.InvalidQuery {
 			e.Message = "The source query cannot be run. " + e.Message
+			if strings.Contains(e.Message, "multiple commands") {
+				e.Hint = "Return one statement: what should happen before or after the load belongs elsewhere."
+			}
 		}
 		return nil, e
 	}
@@ -54,6 +57,10 @@ func (l *load) checkQuery(ctx context.Context) error {
 		}
 	}
 	if len(missing) > 0 {
+		if event := l.plan.Load.EventTimestampColumn; slices.Contains(missing, event) && l.plan.Table.Column(event) == nil {
+			return fault.New(fault.InvalidQuery, "event_timestamp_column=%q is no column of the source query. It delivers: %s.", event, quoteAll(names)).
+				WithHint("Name the column that holds the time from which a row holds, or add it to the SELECT.")
+		}
 		e := fault.New(fault.InvalidQuery, "The source query lacks %s of %s. It delivers: %s.", columns(missing), l.plan.Table, quoteAll(names))
 		e.Hint = "Add it to the SELECT, or rename another one with AS. Names are compared exactly: unquoted names in SQL are lower case."
 		if len(names) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,19 +14,55 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
 
-// pinSQL makes our own statements mean the same in every session: the text of a value, which the row hash is made of, and the objects
-// that names stand for. Two settings are for speed: statistics of temporary tables are taken small, which gives the same plans, and groups of keys are formed by sorting,
-// since nearly every key is a group of its own and hashing them spills (measured at the default work_mem: half the time).
-const pinSQL = `SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, MDY', true),
-    set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true),
-    set_config('standard_conforming_strings', 'on', true), set_config('default_statistics_target', '10', true), set_config('enable_hashagg', 'off', true)`
+// pins are the settings that our own statements run under: they make them mean the same in every session, the text of a value, which the row hash is made of,
+// and the objects that names stand for. Two are for speed: statistics of temporary tables are taken small, which gives the same plans, and groups of keys are formed
+// by sorting, since nearly every key is a group of its own and hashing them spills (measured at the default work_mem: half the time).
+var pins = []struct{ name, value string }{
+	{"search_path", "pg_catalog, pg_temp"}, {"TimeZone", "UTC"}, {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"}, {"bytea_output", "hex"},
+	{"extra_float_digits", "1"}, {"standard_conforming_strings", "on"}, {"default_statistics_target", "10"}, {"enable_hashagg", "off"},
+}
+
+// pin sets them until the end of the transaction, and keeps the values of before.
+func (l *load) pin(ctx context.Context) error {
+	l.before = make([]string, len(pins))
+	asked, set, values := make([]string, len(pins)), make([]string, len(pins)), make([]any, len(pins))
+	for i, p := range pins {
+		asked[i] = "pg_catalog.current_setting('" + p.name + "')"
+		set[i] = "pg_catalog.set_config('" + p.name + "', '" + p.value + "', true)"
+		values[i] = &l.before[i]
+	}
+	if err := l.tx.QueryRow(ctx, "SELECT "+strings.Join(asked, ", ")).Scan(values...); err != nil {
+		return pg.Fault(err, "settings")
+	}
+	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(set, ", "))
+	return orNil(err, "settings")
+}
+
+// unpin gives the connection's own values back.
+func (l *load) unpin(ctx context.Context) error {
+	if l.before == nil {
+		return nil
+	}
+	set, values := make([]string, len(pins)), make([]any, len(pins))
+	for i, p := range pins {
+		set[i] = fmt.Sprintf("pg_catalog.set_config('%s', $%d, true)", p.name, i+1)
+		values[i] = l.before[i]
+	}
+	l.before = nil
+	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(set, ", "), values...)
+	return orNil(err, "settings")
+}
 
 // do runs one step of the plan.
 func (l *load) do(ctx context.Context, step strategy.Step) error {
 	switch step.Boundary {
 	case strategy.Ours:
-		if _, err := l.tx.Exec(ctx, pinSQL); err != nil {
-			return pg.Fault(err, "settings")
+		if err := l.pin(ctx); err != nil {
+			return err
+		}
+	case strategy.Writes:
+		if err := l.unpin(ctx); err != nil {
+			return err
 		}
 	case strategy.Source:
 		if _, err := l.tx.Exec(ctx, "SAVEPOINT before_source"); err != nil {
@@ -47,7 +84,11 @@ func (l *load) do(ctx context.Context, step strategy.Step) error {
 		return nil
 	}
 	l.counts[step.Counts] += tag.RowsAffected()
-	if want, announced := l.expected[step.Counts]; announced && want != tag.RowsAffected() {
+	want, announced := l.expected[step.Counts]
+	if step.As != "" {
+		want, announced = l.counts[step.As], true
+	}
+	if announced && want != tag.RowsAffected() {
 		return fault.New(fault.Conflict, "The step %q changed %d rows of %s where %d were planned. Everything was rolled back.", step.Name, tag.RowsAffected(), l.plan.Table, want).
 			WithHint("A trigger, rule or row-level security policy of the table keeps rows from being changed.")
 	}
@@ -126,20 +167,28 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 	case server.Code == "23505":
 		e.Kind = fault.DuplicateKeys
 		e.Message += ". Nothing was written."
-		e.Hint = "Rows of the source have a key that other rows have: the source's own or the table's. Mode \"merge\" updates such rows."
+		e.Hint = "Rows of the source repeat a unique value: one of another source row, or of a row that the table has."
+		if !l.plan.Load.Mode.Keyed() {
+			e.Hint += " Mode \"merge\" updates the rows of keys that are there."
+		}
 	case server.Code == "0A000" && step.Name == "truncate":
 		e.Kind = fault.TargetNotLoadable
 		e.Hint = "Other tables reference it: load it with mode=\"merge\", or drop these foreign keys."
 	case server.Code == "42501":
 		e.Hint = fmt.Sprintf("Let the owner run: GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO the user of this connection, and SELECT on what the query reads. Temporary tables need TEMPORARY on the database.", l.plan.Table)
+	case server.Code == "23514" && l.plan.Load.EventTimestampColumn != "" && step.Boundary == strategy.Source:
+		e.Message = fmt.Sprintf("The source of %s has infinity in its event_timestamp_column %q. Nothing was written.", l.plan.Table, l.plan.Load.EventTimestampColumn)
+		e.Hint, e.Detail = "A version cannot start at the end of time: filter these rows out.", ""
 	case server.Code == "55P03":
 		e.Message = fmt.Sprintf("%s is locked by another session for longer than lock_timeout. Nothing was written.", l.plan.Table)
 		e.Hint = "pg_stat_activity and pg_locks show who it is. Try again, or give a longer lock_timeout."
 	case server.Code == "42804":
 		e.Message += ". Nothing was written."
 		e.Hint = "Cast it in the query, for example NULL::json or '2024-01-01'::date: a bare NULL or text constant counts as text."
-	case step.Boundary == strategy.Source && server.Code[:2] == "22":
+	case step.Boundary == strategy.Source && (server.Code == "22001" || server.Code == "22003"):
 		return l.misfit(ctx, e)
+	case server.Code[:2] == "22":
+		e.Message += ". Nothing was written."
 	}
 	return e
 }

@@ -41,7 +41,8 @@ type load struct {
 	run      meta.Run
 	progress func(phase string, rows int64)
 
-	loadTime string // read once, when the first statement needs it
+	before   []string // the connection's own values of the pinned settings, while they are pinned
+	loadTime string   // read once, when the first statement needs it
 	counts   map[strategy.Count]int64
 	expected map[strategy.Count]int64
 }
@@ -63,6 +64,10 @@ func Sync(ctx context.Context, server *pg.Server, p *plan.Plan, version string, 
 		return nil, err
 	}
 	if !p.Load.DryRun {
+		// By itself, not in the load: first loads of other tables of the schema would wait for this one.
+		if err := pg.EnsureSchema(ctx, l.session, p.Table.Schema); err != nil {
+			return nil, err
+		}
 		if err := l.run.Begin(ctx, l.session); err != nil {
 			return nil, err
 		}
@@ -79,7 +84,7 @@ func Sync(ctx context.Context, server *pg.Server, p *plan.Plan, version string, 
 func (l *load) transaction(ctx context.Context) (*Result, error) {
 	var err error
 	// READ COMMITTED whatever the default: under REPEATABLE READ the lock itself would take the snapshot, and the run would work on old data.
-	if l.tx, err = l.session.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}); err != nil {
+	if l.tx, err = l.session.BeginTx(ctx, pg.ReadCommitted); err != nil {
 		return nil, pg.Fault(err, "begin")
 	}
 	defer l.rollback(ctx)
@@ -114,6 +119,10 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	// As late as possible: a run that has just failed records that itself, and must not wait for this transaction.
+	if err := l.run.MarkLost(ctx, l.tx); err != nil {
+		return nil, err
+	}
 	if err := l.run.Succeed(ctx, l.tx, at, l.history()); err != nil {
 		return nil, err
 	}
@@ -135,8 +144,7 @@ func (l *load) commit(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) || errors.Is(err, pgx.ErrTxCommitRollback) {
+	if rolledBack(err) {
 		return pg.Fault(err, "commit")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
@@ -155,6 +163,17 @@ func (l *load) commit(ctx context.Context) error {
 	return e
 }
 
+// rolledBack reports whether the answer to COMMIT says for certain that nothing was committed. An error that ends the session says nothing: it
+// may come, from the server or from a pooler, after the commit record was written.
+func rolledBack(err error) bool {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		class := server.Code[:min(2, len(server.Code))]
+		return server.SeverityUnlocalized == "ERROR" && class != "08" && class != "57" && class != "58"
+	}
+	return errors.Is(err, pgx.ErrTxCommitRollback)
+}
+
 // failed records the failure by a session of its own and gives the error the run's id.
 func (l *load) failed(ctx context.Context, err error) error {
 	e := pg.Fault(err, "load")
@@ -171,9 +190,12 @@ func (l *load) failed(ctx context.Context, err error) error {
 	return e
 }
 
-// freshSession gives the load's session back to the pool and takes another: one that broke is replaced. Taking a second one beside it could wait for ever, when as many loads
+// freshSession makes the load's session one that works: a broken one is exchanged. Taking a second one beside it could wait for ever, when as many loads
 // fail at once as the pool has sessions.
 func (l *load) freshSession(ctx context.Context) error {
+	if raw := l.session.Conn().PgConn(); !raw.IsClosed() && raw.TxStatus() == 'I' {
+		return nil
+	}
 	l.session.Release()
 	session, err := l.server.Acquire(ctx)
 	if err != nil {

@@ -82,6 +82,7 @@ func (s scd2) changes(r Request) Step {
 	if r.Load.EventTimestampColumn != "" {
 		head = append(head, "s."+own("event_at"), "t."+spec.ValidFrom+" AS "+own("old_start")) // for the check of the order
 	}
+	head = append(head, rowHash(r, "s")+" AS "+own("hash"))
 	current := append(identifiers(r.Load.Keys), identifiers(r.Load.CompareColumns)...)
 	current = append([]string{"ctid", spec.ValidFrom}, current...)
 	return Step{
@@ -118,7 +119,7 @@ func (scd2) checkOrder(r Request) Step {
 
 func (scd2) close(r Request) Step {
 	return Step{
-		Name: "close", Why: "versions that are replaced or gone; their end is the start of what follows", Counts: Closed,
+		Name: "close", Why: "versions that are replaced or gone; their end is the start of what follows", Counts: Closed, Boundary: Writes,
 		SQL: "UPDATE " + r.target() + " AS t\nSET " + spec.ValidTo + " = c." + r.own("at") + ", " + spec.IsCurrent + " = false\nFROM " + changesTable + " AS c\nWHERE c." +
 			r.own("action") + " <> '" + opens + "' AND " + r.samePlace() + " AND t." + spec.IsCurrent,
 	}
@@ -135,10 +136,10 @@ func (s scd2) insert(r Request) Step {
 		// An event from before the end of the last version cannot be put before it any more: load time.
 		start = "CASE WHEN " + start + " < p.last_end THEN " + b.use(LoadTime) + " ELSE " + start + " END"
 	}
-	values := append(prefixed("c", names), "greatest("+start+", p.last_end)", "NULL", "true", rowHash(r, "c"))
+	values := append(prefixed("c", names), "greatest("+start+", p.last_end)", "NULL", "true", "c."+r.own("hash"))
 	keys := strings.Join(prefixed("h", r.Load.Keys), ", ")
 	return Step{
-		Name: "insert", Why: "the new versions; that of a key that comes back starts no earlier than its last one ended", Counts: Inserted,
+		Name: "insert", Why: "the new versions; that of a key that comes back starts no earlier than its last one ended", Counts: Inserted, Boundary: Writes,
 		SQL: insertInto(r.target(), columns) + "\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c\nLEFT JOIN (\n    SELECT " +
 			keys + ", max(h." + spec.ValidTo + ") AS last_end\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + r.own("action") + " = '" + opens + "' AND " +
 			r.sameKey("h", "n") + "\n    GROUP BY " + keys + "\n) AS p ON c." + r.own("action") + " = '" + opens + "' AND " + r.sameKey("p", "c") +

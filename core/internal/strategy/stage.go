@@ -26,7 +26,7 @@ func (r Request) stage() []Step {
 		definitions = append(definitions, ident.Quote(c.Name)+" "+c.Type.SQL()+notNull(c.Nullable))
 	}
 	if event := r.Load.EventTimestampColumn; event != "" {
-		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL")
+		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL CHECK ("+r.own("event_at")+" < 'infinity')")
 		names, values = append(names, r.own("event_at")), append(values, "q."+ident.Quote(event))
 	}
 	return []Step{
@@ -59,15 +59,18 @@ func identifiers(names []string) []string {
 	return quoted
 }
 
-// shownKeys is how many repeated keys an error names.
-const shownKeys = 5
+// An error names so many repeated keys, and so many characters of each.
+const (
+	shownKeys       = 5
+	shownCharacters = "80"
+)
 
 // checkKeys refuses a source in which a key occurs twice: which of its rows counts could only be guessed. With an event time a key may
 // occur at different times, and at one time with equal values.
 func (r Request) checkKeys() Step {
 	texts := make([]string, len(r.Load.Keys))
 	for i, key := range prefixed("s", r.Load.Keys) {
-		texts[i] = key + "::text"
+		texts[i] = "left(" + key + "::text, " + shownCharacters + ")"
 	}
 	from, group, having := stageTable+" AS s", prefixed("s", r.Load.Keys), "count(*) > 1"
 	if r.Load.EventTimestampColumn != "" {
@@ -164,10 +167,10 @@ func countChanges(conditions []string, counts ...Count) Step {
 // read the whole table for a hash join. condition selects the changes that the statement after it is about.
 func (r Request) chooseWay(condition string) Step {
 	return Step{
-		Name: "choose way", Why: "fewer than a third of the rows change: go to their places; more: read the table once",
+		Name: "choose way", Why: "fewer than a third of the rows change: go to their places; more, or in partitions: read the table once",
 		SQL: "SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)\nFROM pg_settings, (\n    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few\n" +
 			"    FROM " + changesTable + " AS c, pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.target()) + "::regclass AND s.oid = " +
-			ident.Literal(stageTable) + "::regclass AND " + condition + "\n) AS d\nWHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
+			ident.Literal(stageTable) + "::regclass AND t.relkind = 'r' AND " + condition + "\n) AS d\nWHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
 	}
 }
 
@@ -175,6 +178,6 @@ func (r Request) chooseWay(condition string) Step {
 func planFreely() Step {
 	return Step{
 		Name: "plan freely", Why: "the planner's own choice again",
-		SQL: "SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
+		SQL: "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
 	}
 }

@@ -34,6 +34,8 @@ type Step struct {
 	Judge func(rows [][]string) error
 	// Expects are the counts that the one row of a query announces; a later step that changes another number of rows rolls the load back.
 	Expects []Count
+	// As is a count that the number of changed rows must equal.
+	As Count
 	// Boundary tells the run what to do before the step.
 	Boundary Boundary
 }
@@ -57,8 +59,10 @@ const (
 	Plain Boundary = iota
 	// Source: the step evaluates the user's query, under the connection's own settings.
 	Source
-	// Ours: from here on only statements of ours run, under pinned settings, and the load time is read.
+	// Ours: from here on only statements of ours run, under pinned settings, so that they mean the same in every session.
 	Ours
+	// Writes: the step writes to the target, whose triggers, checks and defaults are the user's: under the connection's own settings again.
+	Writes
 )
 
 // Request is what a strategy plans for.

@@ -13,9 +13,9 @@ func (truncateReplace) Steps(r Request) []Step {
 	names := columnNames(r.sourced())
 	filled, values := r.filled(b.use)
 	return append(r.stage(),
-		Step{Name: "truncate", Why: "readers wait from here to the commit, and see the old or the new content", SQL: "TRUNCATE TABLE " + r.target()},
+		Step{Name: "truncate", Boundary: Writes, Why: "readers wait from here to the commit, and see the old or the new content", SQL: "TRUNCATE TABLE " + r.target()},
 		Step{
-			Name: "insert", Why: "all staged rows", Counts: Inserted,
+			Name: "insert", Why: "all staged rows", Counts: Inserted, As: Staged,
 			SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
 				list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + stageTable + " AS s",
 			Parameters: b.parameters,

@@ -22,7 +22,7 @@ FROM pg_temp._ematix_stage AS s;
 -- only where that is not 0:
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s.customer_id::text
+    SELECT count(*) AS n, left(s.customer_id::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s.customer_id
     HAVING count(*) > 1
@@ -35,8 +35,8 @@ LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 -- 6. find changes: one join finds what is new and what differs
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
-    t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s.customer_id, s.email, s.balance,
-    s.profile
+    t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s.customer_id,
+    s.email, s.balance, s.profile
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN warehouse.customers AS t ON t.customer_id = s.customer_id
 WHERE t.ctid IS NULL
@@ -46,7 +46,8 @@ ORDER BY t.ctid;
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new)
+SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new),
+    count(DISTINCT _ematix_row) FILTER (WHERE NOT _ematix_new)
 FROM pg_temp._ematix_changes;
 
 -- 9. insert: rows whose key is new

@@ -21,7 +21,7 @@ FROM pg_temp._ematix_stage AS s;
 -- only where that is not 0:
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s."Order Id"::text
+    SELECT count(*) AS n, left(s."Order Id"::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s."Order Id"
     HAVING count(*) > 1
@@ -33,7 +33,9 @@ LOCK TABLE "Ware House"."Order" IN SHARE ROW EXCLUSIVE MODE;
 
 -- 6. find changes: one join finds what is new and what differs
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
-SELECT t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s."Order Id", s."select", s."quote""d"
+SELECT
+    t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s."Order Id",
+    s."select", s."quote""d"
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN "Ware House"."Order" AS t ON t."Order Id" = s."Order Id"
 WHERE t.ctid IS NULL
@@ -45,15 +47,16 @@ ORDER BY t.ctid;
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new)
+SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new),
+    count(DISTINCT _ematix_row) FILTER (WHERE NOT _ematix_new)
 FROM pg_temp._ematix_changes;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND NOT c._ematix_new
+    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT c._ematix_new
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -66,7 +69,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE NOT c._ematix_new AND t.ctid = c._ematix_ctid AND (t."Order Id" = c."Order Id") IS TRUE;  -- $1: load_time  -- $2: run_id
 
 -- 11. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 12. insert: rows whose key is new
 INSERT INTO "Ware House"."Order" ("Order Id", "select", "quote""d", _loaded_at, _batch_id)

@@ -22,7 +22,7 @@ FROM pg_temp._ematix_stage AS s;
 -- only where that is not 0:
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s.customer_id::text
+    SELECT count(*) AS n, left(s.customer_id::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s.customer_id
     HAVING count(*) > 1
@@ -35,8 +35,8 @@ LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 -- 6. find changes: one join finds what is new and what differs
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
-    t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s.customer_id, s.email, s.balance,
-    s.profile
+    t.ctid IS NULL AS _ematix_new, t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s.customer_id,
+    s.email, s.balance, s.profile
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN warehouse.customers AS t ON t.customer_id = s.customer_id
 WHERE t.ctid IS NULL
@@ -49,15 +49,16 @@ ORDER BY t.ctid;
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new)
+SELECT count(*) FILTER (WHERE NOT _ematix_new), count(*) FILTER (WHERE _ematix_new),
+    count(DISTINCT _ematix_row) FILTER (WHERE NOT _ematix_new)
 FROM pg_temp._ematix_changes;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND NOT c._ematix_new
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT c._ematix_new
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -70,7 +71,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE NOT c._ematix_new AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE;  -- $1: load_time  -- $2: run_id
 
 -- 11. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 12. insert: rows whose key is new
 INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)

@@ -4,7 +4,7 @@ CREATE TEMPORARY TABLE _ematix_stage (
     email VARCHAR(64) NOT NULL,
     balance NUMERIC(12,2),
     profile JSON,
-    _ematix_event_at TIMESTAMPTZ NOT NULL
+    _ematix_event_at TIMESTAMPTZ NOT NULL CHECK (_ematix_event_at < 'infinity')
 ) ON COMMIT DROP;
 
 -- 2. stage: the query runs once; everything that follows reads its result
@@ -20,7 +20,7 @@ ANALYZE pg_temp._ematix_stage;
 -- 4. check keys: a key that occurs twice is refused before anything is written
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s.customer_id::text
+    SELECT count(*) AS n, left(s.customer_id::text, 80)
     FROM pg_temp._ematix_stage AS s
     JOIN (
         SELECT customer_id, _ematix_event_at
@@ -58,8 +58,9 @@ SELECT
     CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
     t.ctid AS _ematix_ctid,
     greatest(s._ematix_event_at, t.valid_from + interval '1 microsecond') AS _ematix_at,
-    s._ematix_event_at, t.valid_from AS _ematix_old_start, s.customer_id, s.email, s.balance,
-    s.profile
+    s._ematix_event_at, t.valid_from AS _ematix_old_start,
+    sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s.customer_id, s.email, s.balance, s.profile
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN (
     SELECT ctid, valid_from, customer_id, email, balance, profile
@@ -84,12 +85,12 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action = 'change' AND c._ematix_event_at <= c._ematix_old_start
 HAVING count(*) > 0;
 
--- 11. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 11. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -100,7 +101,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
 -- 13. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 14. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
@@ -110,9 +111,7 @@ INSERT INTO warehouse.customers (
 SELECT
     c.customer_id, c.email, c.balance, c.profile,
     greatest(CASE WHEN c._ematix_at < p.last_end THEN $1::timestamptz ELSE c._ematix_at END, p.last_end),
-    NULL, true,
-    sha256(convert_to(coalesce(replace(c.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(c.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(c.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')),
-    $1::timestamptz, $2::uuid
+    NULL, true, c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
     SELECT h.customer_id, max(h.valid_to) AS last_end

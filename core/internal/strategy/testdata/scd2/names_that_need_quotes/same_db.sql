@@ -21,7 +21,7 @@ FROM pg_temp._ematix_stage AS s;
 -- only where that is not 0:
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s."Order Id"::text
+    SELECT count(*) AS n, left(s."Order Id"::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s."Order Id"
     HAVING count(*) > 1
@@ -36,8 +36,9 @@ CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
     t.ctid AS _ematix_ctid,
-    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at, s."Order Id",
-    s."select", s."quote""d"
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(replace(s."select"::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s."quote""d"::text, '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s."Order Id", s."select", s."quote""d"
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN (
     SELECT ctid, valid_from, "Order Id", "select", "quote""d"
@@ -55,12 +56,12 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE _ematix_action <> 'open'), count(*) FILTER (WHERE _ematix_action <> 'close')
 FROM pg_temp._ematix_changes;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND c._ematix_action <> 'open'
+    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -71,7 +72,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t."Order Id" = c."Order Id") IS TRUE AND t.is_current;
 
 -- 11. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO "Ware House"."Order" (
@@ -80,8 +81,7 @@ INSERT INTO "Ware House"."Order" (
 )
 SELECT
     c."Order Id", c."select", c."quote""d", greatest(c._ematix_at, p.last_end), NULL, true,
-    sha256(convert_to(coalesce(replace(c."select"::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(c."quote""d"::text, '\x00NULL\x00'), 'UTF8')),
-    $1::timestamptz, $2::uuid
+    c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
     SELECT h."Order Id", max(h.valid_to) AS last_end

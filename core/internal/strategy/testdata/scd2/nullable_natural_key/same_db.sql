@@ -20,7 +20,7 @@ ANALYZE pg_temp._ematix_stage;
 -- 4. check keys: a key that occurs twice is refused before anything is written
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s.country::text, s.region::text
+    SELECT count(*) AS n, left(s.country::text, 80), left(s.region::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s.country, s.region
     HAVING count(*) > 1
@@ -35,8 +35,9 @@ CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
     t.ctid AS _ematix_ctid,
-    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at, s.id,
-    s.country, s.region, s.rate, s.note
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(s.rate::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.note::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s.id, s.country, s.region, s.rate, s.note
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN (
     SELECT ctid, valid_from, country, region, rate, note
@@ -54,12 +55,12 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE _ematix_action <> 'open'), count(*) FILTER (WHERE _ematix_action <> 'close')
 FROM pg_temp._ematix_changes;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -70,7 +71,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.country = c.country AND ARRAY[t.region] = ARRAY[c.region]) IS TRUE AND t.is_current;
 
 -- 11. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.rates (
@@ -79,8 +80,7 @@ INSERT INTO warehouse.rates (
 )
 SELECT
     c.id, c.country, c.region, c.rate, c.note, greatest(c._ematix_at, p.last_end), NULL, true,
-    sha256(convert_to(coalesce(c.rate::text, '\x00NULL\x00') || '\x01' || coalesce(replace(c.note::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')),
-    $1::timestamptz, $2::uuid
+    c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
     SELECT h.country, h.region, max(h.valid_to) AS last_end

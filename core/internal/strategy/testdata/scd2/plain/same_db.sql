@@ -22,7 +22,7 @@ FROM pg_temp._ematix_stage AS s;
 -- only where that is not 0:
 SELECT count(*) OVER () AS keys, d.*
 FROM (
-    SELECT count(*) AS n, s.customer_id::text
+    SELECT count(*) AS n, left(s.customer_id::text, 80)
     FROM pg_temp._ematix_stage AS s
     GROUP BY s.customer_id
     HAVING count(*) > 1
@@ -37,8 +37,9 @@ CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
     t.ctid AS _ematix_ctid,
-    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at, s.customer_id,
-    s.email, s.balance, s.profile
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s.customer_id, s.email, s.balance, s.profile
 FROM pg_temp._ematix_stage AS s
 LEFT JOIN (
     SELECT ctid, valid_from, customer_id, email, balance, profile
@@ -57,12 +58,12 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE _ematix_action <> 'open'), count(*) FILTER (WHERE _ematix_action <> 'close')
 FROM pg_temp._ematix_changes;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
 WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
@@ -73,7 +74,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
 -- 11. plan freely: the planner's own choice again
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
 
 -- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
@@ -82,8 +83,7 @@ INSERT INTO warehouse.customers (
 )
 SELECT
     c.customer_id, c.email, c.balance, c.profile, greatest(c._ematix_at, p.last_end), NULL, true,
-    sha256(convert_to(coalesce(replace(c.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(c.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(c.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')),
-    $1::timestamptz, $2::uuid
+    c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
     SELECT h.customer_id, max(h.valid_to) AS last_end
