@@ -58,8 +58,8 @@ class _Ematix:
         Args:
             schema: the schema in PostgreSQL.
             name: the name of the table; by default the name of the class in snake case.
-            mode, event_timestamp_column, ttl: what ``@ematix.pipeline(target=...)`` uses where it is not told otherwise; ``ttl`` only when
-            the mode is scd2.
+            mode, event_timestamp_column, ttl: what ``@ematix.pipeline(target=...)`` uses where it is not told otherwise; the last two only
+                when the mode is scd2. With an event time, of several source rows of one key only the one with the greatest is taken.
 
         An annotation is a column type, ``| None`` when the column may be NULL, and ``Annotated[type, marker, ...]`` with ``pk()``,
         ``natural_key()`` and ``nullable()``.
@@ -134,7 +134,8 @@ class _Ematix:
 
         Args:
             target: the table class.
-            schedule: a cron text, or ``None``: never due, runs when it is called or by ``flow run``. It has to be given.
+            schedule: a cron text, or ``None``: never due, runs when it is called or by ``flow run``. It has to be given. It is kept for an
+                outside scheduler and not checked yet; nothing runs by itself in this version.
             mode: ``append``, ``truncate``, ``merge``, ``scd1`` or ``scd2``; by default that of the class.
             name: the name in the registry and in run history; by default that of the function.
             source_connection: name of the connection the source SQL runs on; by default the target's, or ``default`` for a function that
@@ -144,7 +145,8 @@ class _Ematix:
             column_map: target column to source column, for ``source_table``.
             targets, continue_on_failure, transforms_pre, transforms_post, continue_on_failure_post: not implemented yet.
 
-        The other arguments are those of ``ematix_flow.pipeline.sync``.
+        The other arguments are those of ``ematix_flow.pipeline.sync``. With ``event_timestamp_column`` (scd2), of several source rows of
+        one key only the one with the greatest event time is taken.
 
         >>> from typing import Annotated
         >>> from ematix_flow import ematix, pk

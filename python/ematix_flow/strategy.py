@@ -100,11 +100,13 @@ class SCD2(Strategy):
     Args:
         keys: the key columns; by default those of the class.
         compare_columns: the columns whose change makes a version; by default all that are neither key nor metadata.
-        event_timestamp_column: the source column that gives ``valid_from``.
+        event_timestamp_column: the source column that gives ``valid_from``. With it a source may have several rows of one key; see
+            ``versions``.
         ttl: versions older than this are closed.
         handle_deletes: ``"soft"`` closes the versions whose key the source lacks.
         incremental_column: load only the rows from the greatest value on that was loaded before.
-        versions: ``"latest"`` takes the last of several source rows of one key, ``"all"`` makes each a version.
+        versions: of several source rows of one key, ``"latest"`` takes only the one with the greatest event time; the others leave no
+            trace. ``"all"`` makes each a version.
         late: what happens to a version older than the current one: ``"error"``, ``"splice"`` into its place, ``"ignore"``.
         guards: what the database itself keeps: ``"current"`` (one current version per key, ``valid_from < valid_to``), ``"full"`` (also no
             overlaps) or ``"off"``.

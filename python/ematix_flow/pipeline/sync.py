@@ -65,7 +65,8 @@ def sync(
         force_path: ``same_db`` or ``cross_db`` instead of what the two connections suggest.
         incremental_column: load only what lies beyond the greatest value that was loaded before.
         handle_deletes: what happens to keys that the source lacks: ``hard`` (merge) deletes, ``soft`` (scd2) closes.
-        event_timestamp_column: scd2: the source column that gives ``valid_from``.
+        event_timestamp_column: scd2: the source column that gives ``valid_from``. Of several source rows of one key only the one with the
+            greatest event time is taken (``SCD2(versions="latest")``); two that differ at one time are refused, as are any without this column.
         ttl: scd2: versions older than this are closed.
         dry_run: run the load and roll it back; the counts are those of a real run.
         strategy: an instance of a class of ``ematix_flow.strategy``, instead of ``mode`` and its options.
