@@ -34,6 +34,9 @@
         ├── Timeout                  the server did not answer in time
         └── TLSError                 TLS is refused, or a certificate cannot be verified
 
+Messages hold no passwords, and no values of rows but two: ``DuplicateKeys`` shows the repeated keys (the key columns, how many rows, up to
+five keys, each cut to 80 characters), ``OutOfOrder`` the two times that contradict each other. Run history stores the same text.
+
 An option that is documented and not there yet raises the built-in ``NotImplementedError``.
 """
 
@@ -82,7 +85,7 @@ class EmatixError(ValueError):
     Attributes:
         kind: the class in snake case, such as ``"duplicate_keys"``; ``None`` on the base class only.
         hint: what to do about it, or ``""``.
-        detail: what the server said besides, or ``""``. It may hold values of rows, which the message never does.
+        detail: what the server said besides, or ``""``. It may hold values of rows.
         sqlstate: the server's five characters, or ``""``.
         phase: what was being done, such as ``"connect"``, or ``""``.
         run_id: the run that failed, or ``""``.
