@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,10 @@ FLOW = (sys.executable, "-m", "ematix_flow.cli")
 def flow(*words: str, **environment: str) -> tuple[int, str, str]:
     done = subprocess.run([*FLOW, *words], capture_output=True, text=True, check=False, env=os.environ | environment)
     return done.returncode, done.stdout, done.stderr
+
+
+def on_the_path() -> str:
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def without_times(text: str) -> str:
@@ -62,10 +68,10 @@ release     table     inserted    updated     closed   unchanged      time
 
 
 def test_it_shows_the_history_and_runs_again_without_harm(database: Database) -> None:
-    status, first, err = flow("demo", "--dsn", database.dsn)
+    status, first, err = flow("demo", "--dsn", database.dsn, PATH=on_the_path())
     assert (status, err) == (0, "")
     versions = database("SELECT * FROM airports_demo.airport_history ORDER BY icao, valid_from")
-    status, again, err = flow("demo", "--dsn", database.dsn)
+    status, again, err = flow("demo", "--dsn", database.dsn, PATH=on_the_path())
     assert (status, err) == (0, "")
 
     assert without_times(first).startswith(FIRST)
@@ -76,7 +82,7 @@ def test_it_shows_the_history_and_runs_again_without_harm(database: Database) ->
 
 
 def test_what_it_says_to_type_next_works(database: Database) -> None:
-    _, out, _ = flow("demo", "--dsn", database.dsn)
+    _, out, _ = flow("demo", "--dsn", database.dsn, PATH=on_the_path())
     lines = [line.strip() for line in out.partition("Next:\n")[2].splitlines() if line.strip().startswith("flow ")]
 
     assert "flow run --module ematix_flow.demo.pipelines airport_history" in lines
@@ -84,6 +90,14 @@ def test_what_it_says_to_type_next_works(database: Database) -> None:
         if not line.startswith("flow init"):  # which writes a folder
             status, _, err = flow(*line.split()[1:], EMATIX_FLOW_DSN_DEMO=database.dsn)
             assert (line, status, err) == (line, 0, "")
+
+
+def test_what_it_says_to_type_next_names_a_program_that_is_not_on_the_path(database: Database) -> None:
+    _, out, _ = flow("demo", "--dsn", database.dsn, PATH="/usr/bin:/bin")
+
+    assert f"  {shlex.quote(str(Path(sys.executable).with_name('flow')))} connections check demo\n" in out.replace(
+        "  .venv/", f"  {Path.cwd()}/.venv/"
+    )
 
 
 def test_on_a_terminal_the_changed_values_stand_out(database: Database) -> None:

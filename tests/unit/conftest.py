@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +43,12 @@ class Engine:
     def asked(self, op: str) -> list[dict[str, Any]]:
         """The arguments of each call of an operation."""
         return [args for name, args in self.messages if name == op]
+
+
+@pytest.fixture(autouse=True)
+def flow_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `pip install` into an active venv; where `flow` is not found, commands that name it print its path."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture

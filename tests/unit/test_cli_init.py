@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import stat
+import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ematix_flow.cli import main
+from ematix_flow.cli._command import program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,26 @@ def test_project_in_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ),
         "",
     )
+
+
+def test_the_program_is_named_so_that_the_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("other", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("flow", "python"):
+            (tmp_path / folder / name).touch(0o755)
+    own = tmp_path / ".venv" / "bin" / "flow"
+    monkeypatch.setattr(sys, "executable", str(own.with_name("python")))
+
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program(tmp_path) == "flow"
+    for path in ("", str(tmp_path / "other")):  # another program of that name
+        monkeypatch.setenv("PATH", path)
+        assert program(tmp_path) == ".venv/bin/flow"
+        assert program(tmp_path / "other") == str(own)
+    own.unlink()
+    assert program(tmp_path) == "flow"
+    monkeypatch.setenv("PATH", "")
+    assert program(tmp_path) == f"{own.with_name('python')} -m ematix_flow.cli"
 
 
 def test_project_here_with_a_dsn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +36,17 @@ class Group:
     name: str
     help: str
     commands: tuple[Command, ...]
+
+
+def program(folder: Path) -> str:
+    """What to type in that folder for ``flow``: the word where the shell finds this program by it, else its path."""
+    own = Path(sys.executable).with_name("flow")  # not resolved: the interpreter of a venv is a link
+    found = shutil.which("flow")
+    if found is not None and (not own.exists() or Path(found).samefile(own)):
+        return "flow"
+    if not own.exists():
+        return f"{shlex.quote(sys.executable)} -m ematix_flow.cli"
+    return shlex.quote(str(own.relative_to(folder) if own.is_relative_to(folder) else own))
 
 
 class CommandError(Exception):

@@ -7,9 +7,10 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import Command, CommandError
+from ematix_flow.cli._command import Command, CommandError, program
 
 if TYPE_CHECKING:
     import argparse
@@ -171,12 +172,13 @@ def _show_next(show: Output, args: argparse.Namespace) -> None:
         show.command(f"export {VARIABLE}={PRIVATE}")
     else:
         show.say(f"  (with {VARIABLE} set to the DSN of that database)")
-    show.command("flow list --module ematix_flow.demo.pipelines")
-    show.command("flow run --module ematix_flow.demo.pipelines airport_history")
-    show.command("flow connections check demo")
+    flow = program(Path.cwd())
+    show.command(f"{flow} list --module ematix_flow.demo.pipelines")
+    show.command(f"{flow} run --module ematix_flow.demo.pipelines airport_history")
+    show.command(f"{flow} connections check demo")
     if not (args.dsn or args.connection):
-        show.command("flow embedded stop demo")
-    show.command("flow init my-project")
+        show.command(f"{flow} embedded stop demo")
+    show.command(f"{flow} init my-project")
 
 
 COMMAND = Command(

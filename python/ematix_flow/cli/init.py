@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import Command, CommandError
+from ematix_flow.cli._command import Command, CommandError, program
 
 if TYPE_CHECKING:
     import argparse
@@ -87,7 +87,8 @@ def _run(args: argparse.Namespace) -> int:
     print("\nnext:")
     if folder.resolve() != Path.cwd():
         print(f"  cd {shlex.quote(args.folder)}")
-    print("  flow connections check default\n  flow run --module pipelines customers")
+    flow = program(folder.resolve())
+    print(f"  {flow} connections check default\n  {flow} run --module pipelines customers")
     if not args.dsn:
         print("\nembedded://default is a private server, started at its first use. It needs: pip install 'ematix-flow[embedded]'")
     return 0
