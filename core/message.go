@@ -53,6 +53,10 @@ func decodeStrict(text []byte, into any) error {
 	if err == nil && d.More() {
 		err = errors.New("there is text after the value")
 	}
+	var said *fault.Error
+	if errors.As(err, &said) {
+		return said // of an argument that decodes itself
+	}
 	if err != nil {
 		return fault.New(fault.InvalidSpec, "The message is not valid JSON of this contract: %s.", strings.TrimPrefix(err.Error(), "json: ")).Because(err)
 	}

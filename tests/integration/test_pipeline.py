@@ -175,6 +175,16 @@ def test_drift_is_listed(conn: Any, psql: Any) -> None:
     assert len(checked["differences"]) == 2
 
 
+def test_drift_that_is_only_warned_of(conn: Any, psql: Any) -> None:
+    query = Source.postgres_query(conn, "SELECT 1 AS id, 'Ada' AS name, 2.5 AS balance")
+    pipeline.sync(target=Customers, source=query, target_connection=conn, mode="truncate")
+    conn.execute("ALTER TABLE warehouse.customers ALTER balance TYPE numeric(14,2)")
+    with pytest.warns(UserWarning, match=r'"balance" is declared as NUMERIC\(12,2\) and is NUMERIC\(14,2\) in the table'):
+        result = pipeline.sync(target=Customers, source=query, target_connection=conn, mode="truncate", on_drift="warn")
+    assert result["status"] == "success"
+    assert "differences" not in result
+
+
 def test_ensure_creates_then_matches(conn: Any) -> None:
     assert Customers.ensure(conn) == {"action": "created", "differences": []}  # type: ignore[attr-defined]
     assert Customers.ensure(conn) == {"action": "matched", "differences": []}  # type: ignore[attr-defined]

@@ -56,6 +56,13 @@ func Differences(declared *spec.Table, found *Found) []string {
 	return differences
 }
 
+// Lacks reports whether a declared column is missing in the table.
+func Lacks(declared *spec.Table, found *Found) bool {
+	return slices.ContainsFunc(declared.Columns, func(c spec.Column) bool {
+		return !slices.ContainsFunc(found.Columns, func(f FoundColumn) bool { return f.Name == c.Name })
+	})
+}
+
 func compare(c spec.Column, f FoundColumn) (differences []string) {
 	if t, known := types.Reflect(f.Formatted); !known || !t.Equal(c.Type) {
 		differences = append(differences, fmt.Sprintf("column %q is declared as %s and is %s in the table", c.Name, c.Type.SQL(), spelled(f.Formatted)))

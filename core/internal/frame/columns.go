@@ -35,7 +35,7 @@ func (n *Numeric) UnmarshalJSON(text []byte) error {
 		*n = Numeric{Precision: pair[0], Scale: pair[1]}
 		return nil
 	}
-	return fmt.Errorf(`numeric is null, "float64" or [precision, scale] with 0 <= scale <= precision <= %d`, maxDecimal)
+	return fault.New(fault.InvalidSpec, `numeric is None, "float64" or (precision, scale) with 0 <= scale <= precision <= %d.`, maxDecimal)
 }
 
 // Formats of the Arrow C data interface.

@@ -19,28 +19,28 @@ type Declared struct {
 }
 
 // EnsureTable makes the schema and the table when they are missing, inside the caller's transaction, and otherwise lists how the table
-// differs from the declared one.
-func EnsureTable(ctx context.Context, tx pgx.Tx, declared *Declared) (created bool, differences []string, err error) {
-	found, err := Reflect(ctx, tx, declared.Table.Schema, declared.Table.Name)
+// differs from the declared one. found is nil for a table that was made.
+func EnsureTable(ctx context.Context, tx pgx.Tx, declared *Declared) (found *ddl.Found, differences []string, err error) {
+	found, err = Reflect(ctx, tx, declared.Table.Schema, declared.Table.Name)
 	if err != nil {
-		return false, nil, err
+		return nil, nil, err
 	}
 	if found == nil {
 		// Two first runs at once: the later one waits here, and then sees the table of the earlier one.
 		if err := Lock(ctx, tx, TargetLock(declared.Table.Schema, declared.Table.Name)); err != nil {
-			return false, nil, err
+			return nil, nil, err
 		}
 		if found, err = Reflect(ctx, tx, declared.Table.Schema, declared.Table.Name); err != nil {
-			return false, nil, err
+			return nil, nil, err
 		}
 	}
 	if found != nil {
 		if err := loadable(found, declared.Table); err != nil {
-			return false, nil, err
+			return nil, nil, err
 		}
-		return false, ddl.Differences(declared.Table, found), nil
+		return found, ddl.Differences(declared.Table, found), nil
 	}
-	return true, []string{}, create(ctx, tx, declared)
+	return nil, []string{}, create(ctx, tx, declared)
 }
 
 // loadable refuses relations in which a load would not do what it reports.
@@ -136,7 +136,8 @@ func (s *Server) Ensure(ctx context.Context, declared *Declared) (created bool, 
 	}
 	defer session.Release()
 	err = pgx.BeginTxFunc(ctx, session, ReadCommitted, func(tx pgx.Tx) error {
-		created, differences, err = EnsureTable(ctx, tx, declared)
+		found, listed, err := EnsureTable(ctx, tx, declared)
+		created, differences = found == nil, listed
 		return err
 	})
 	if err != nil {

@@ -98,13 +98,15 @@ func (l *load) checkTable(ctx context.Context) error {
 			return err
 		}
 	}
-	created, differences, err := pg.EnsureTable(ctx, l.tx, &pg.Declared{Table: p.Table, Extra: p.Guards})
-	if err != nil || created {
+	found, differences, err := pg.EnsureTable(ctx, l.tx, &pg.Declared{Table: p.Table, Extra: p.Guards})
+	if err != nil || found == nil {
 		return err
 	}
-	if len(differences) > 0 && p.Load.OnDrift == spec.DriftError {
+	// on_drift="warn" goes on with a table that is different, not with one that lacks what is to be written.
+	if len(differences) > 0 && (p.Load.OnDrift == spec.DriftError || ddl.Lacks(p.Table, found)) {
 		return Drift(p.Table, differences)
 	}
+	l.differences = differences
 	if p.Load.Mode == spec.SCD2 {
 		return l.ensureGuards(ctx)
 	}

@@ -30,6 +30,8 @@ type Result struct {
 	RowsClosed      *int64  `json:"rows_closed,omitempty"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Pipeline        string  `json:"pipeline"`
+
+	Differences []string `json:"differences,omitempty"` // of the table from its declaration, under on_drift="warn"; Python warns of them
 }
 
 // load is one run under way.
@@ -41,10 +43,11 @@ type load struct {
 	run      meta.Run
 	progress func(phase string, rows int64)
 
-	before   []string // the connection's own values of the pinned settings, while they are pinned
-	loadTime string   // read once, when the first statement needs it
-	counts   map[strategy.Count]int64
-	expected map[strategy.Count]int64
+	before      []string // the connection's own values of the pinned settings, while they are pinned
+	differences []string
+	loadTime    string // read once, when the first statement needs it
+	counts      map[strategy.Count]int64
+	expected    map[strategy.Count]int64
 }
 
 // Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens.
@@ -216,7 +219,7 @@ func (l *load) time(ctx context.Context) (string, error) {
 }
 
 func (l *load) result(status string) *Result {
-	r := &Result{RunID: l.run.ID, Status: status, Path: l.plan.Path, Pipeline: l.plan.Load.PipelineName}
+	r := &Result{RunID: l.run.ID, Status: status, Path: l.plan.Path, Pipeline: l.plan.Load.PipelineName, Differences: l.differences}
 	if status == "skipped" {
 		return r
 	}

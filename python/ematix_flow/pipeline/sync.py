@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,7 +59,7 @@ def sync(
         target_connection: the connection of the database that holds the table.
         mode: ``append``, ``truncate``, ``merge`` (or ``scd1``, the same) or ``scd2``.
         pipeline_name: the name in run history and watermarks; by default ``schema.table``.
-        on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` goes on.
+        on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` warns (``UserWarning``) and goes on.
         keys: merge and scd2: the key columns; by default those of the class.
         update_columns: merge: the columns to compare and to set; by default all others; ``()`` inserts only.
         compare_columns: scd2: the columns whose change makes a new version; by default all others.
@@ -124,7 +125,12 @@ def sync(
         "on_busy": _choice(on_busy),
         "lock_timeout_ms": _milliseconds(lock_timeout),
     }
-    return Result(call("sync", message))
+    answer = call("sync", message)
+    differences = answer.pop("differences", None)
+    if differences:
+        table = f"{target.__schema__}.{target.__tablename__}"
+        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=2)
+    return Result(answer)
 
 
 def not_built(options: dict[str, Any]) -> None:
