@@ -21,13 +21,18 @@ type listArgs struct {
 	Cwd string `json:"cwd"`
 }
 
+type listAnswer struct {
+	Connections []profile.Listed `json:"connections"`
+	Warnings    []string         `json:"warnings"` // about entries that cannot be used
+}
+
 // listConnections returns every named connection with its DSN redacted.
-func (e *Engine) listConnections(_ context.Context, c *call, args listArgs) ([]profile.Listed, error) {
-	listed, err := profile.Places{Env: c.env, Cwd: args.Cwd}.List()
+func (e *Engine) listConnections(_ context.Context, c *call, args listArgs) (listAnswer, error) {
+	listed, problems, err := profile.Places{Env: c.env, Cwd: args.Cwd}.List()
 	if listed == nil {
 		listed = []profile.Listed{}
 	}
-	return listed, err
+	return listAnswer{listed, problems}, err
 }
 
 type setArgs struct {

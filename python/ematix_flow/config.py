@@ -67,10 +67,17 @@ def _warn(text: str) -> None:
 
 
 def list_connections() -> dict[str, str]:
-    """Name and redacted DSN of every connection that can be resolved, sorted by name."""
+    """Name and redacted DSN of every connection that can be resolved, sorted by name.
+
+    Warns:
+        UserWarning: a file has an entry that cannot be used.
+    """
     from ematix_flow.connection import call
 
-    return {entry["name"]: entry["dsn"] for entry in call("list_connections", {"cwd": os.getcwd()})}
+    found = call("list_connections", {"cwd": os.getcwd()})
+    for warning in found["warnings"] or ():
+        _warn(warning)
+    return {entry["name"]: entry["dsn"] for entry in found["connections"]}
 
 
 def set_connection(name: str, dsn: str) -> Path:

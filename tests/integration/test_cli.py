@@ -63,6 +63,22 @@ def test_connections_are_set_listed_and_checked(flow: Any, home: Path, server: A
         assert secret not in out + err
 
 
+@pytest.mark.parametrize("words", [("list",), ("check",)])
+def test_an_entry_that_cannot_be_used_is_told(flow: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
+    path = tmp_path / ".ematix-flow.toml"
+    path.write_text(
+        '[connections]\ndefault = "postgresql://u:canary-word@h/d"\n[connections.dwh]\nurl = "postgresql://u:canary-word@h/d"\n'
+    )
+    path.chmod(0o600)
+    status, out, err = flow("connections", *words)
+    first, second, *_ = err.splitlines()
+    assert status == (0 if words == ("list",) else 2)
+    assert first.startswith(f"warning: In the connection file {path}, `connections.default` is not a table. An entry is written as")
+    assert second.startswith(f"warning: In the connection file {path}, [connections.dwh] has no dsn. ")
+    assert "canary-word" not in out + err
+    assert "[connections.dwh] has no dsn" in flow("connections", "check", "dwh")[2]
+
+
 def test_a_failed_load_is_one_message(flow: Any, dsn: str, tmp_path: Path) -> None:
     flow("init", "--dsn", dsn)
     module = tmp_path / "pipelines.py"

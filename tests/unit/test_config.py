@@ -54,10 +54,10 @@ def test_embedded_server_is_started(engine: Engine, monkeypatch: pytest.MonkeyPa
 
 
 def test_list_is_a_dict(engine: Engine) -> None:
-    engine.answers["list_connections"] = [
-        {"name": "a", "dsn": "postgresql://***", "origin": "x"},
-        {"name": "b", "dsn": "***", "origin": "y"},
-    ]
+    engine.answers["list_connections"] = {
+        "connections": [{"name": "a", "dsn": "postgresql://***", "origin": "x"}, {"name": "b", "dsn": "***", "origin": "y"}],
+        "warnings": None,
+    }
     assert config.list_connections() == {"a": "postgresql://***", "b": "***"}
     assert engine.asked("list_connections") == [{"cwd": os.getcwd()}]
 

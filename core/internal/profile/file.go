@@ -64,7 +64,7 @@ func decode(path, text string) (tables map[string]any, err error) {
 			where = fmt.Sprintf(", line %d", parse.Position.Line)
 		}
 		return nil, fault.New(fault.ConfigError, "The connection file %s is not valid TOML%s. The line is not shown, since it may hold a password.", path, where).
-			WithHint("An entry is written as two lines: [connections.NAME] and dsn = \"postgresql://USER@HOST/DATABASE\".")
+			WithHint(form)
 	}
 	return tables, nil
 }
@@ -103,7 +103,37 @@ func (f *file) lacks(name string) string {
 	if !f.exists {
 		return " (does not exist)"
 	}
+	if problem := f.problem(name); problem != "" {
+		return " (" + problem + ")"
+	}
 	return fmt.Sprintf(" (has no [connections.%s] with a dsn)", key(name))
+}
+
+// problem says why an entry that is there cannot be used, without its values. It is "" where there is no such entry, and for a good one.
+func (f *file) problem(name string) string {
+	if connections := f.tables["connections"]; connections != nil && f.connections() == nil {
+		return "`connections` is not a table"
+	}
+	entry, there := f.connections()[name]
+	if !there {
+		return ""
+	}
+	shown := key(name)
+	if checkName(name) != nil { // perhaps a URL
+		shown = "***"
+	}
+	table, isTable := entry.(map[string]any)
+	if !isTable {
+		return fmt.Sprintf("`connections.%s` is not a table", shown)
+	}
+	switch table["dsn"].(type) {
+	case string:
+		return ""
+	case nil:
+		return fmt.Sprintf("[connections.%s] has no dsn", shown)
+	default:
+		return fmt.Sprintf("the dsn of [connections.%s] is not a text in quotes", shown)
+	}
 }
 
 // warnings are about a file that others may read although it holds a password.

@@ -81,7 +81,9 @@ func (p Places) Resolve(name string) (Found, error) {
 			return Found{dsn, path, file.warnings()}, nil
 		}
 		for _, other := range file.names() {
-			defined[other] = true
+			if file.problem(other) == "" {
+				defined[other] = true
+			}
 		}
 		searched = append(searched, path+file.lacks(name))
 	}
@@ -92,21 +94,25 @@ func (p Places) Resolve(name string) (Found, error) {
 }
 
 // List returns every connection that Resolve finds, sorted by name, without secrets. An entry whose variables are not set is shown as it is
-// written.
-func (p Places) List() ([]Listed, error) {
+// written. The second answer has a sentence for each entry that cannot be used, of names that are found nowhere else.
+func (p Places) List() ([]Listed, []string, error) {
 	listed := map[string]Listed{}
+	problems := map[string][]string{} // by name; "" has those of whole files
 	for _, path := range p.files() {
 		file, err := readFile(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, name := range file.names() {
+		for _, name := range append(file.names(), "") {
+			if problem := file.problem(name); problem != "" {
+				problems[name] = append(problems[name], fmt.Sprintf("In the connection file %s, %s. %s", path, problem, form))
+			}
 			if _, seen := listed[name]; seen {
 				continue
 			}
 			raw, found, err := file.entry(name)
 			if err != nil || !found {
-				continue // unusable; Resolve says why when it is asked for
+				continue
 			}
 			listed[name] = Listed{name, p.shown(raw), path}
 		}
@@ -136,8 +142,17 @@ func (p Places) List() ([]Listed, error) {
 		}
 		listed[name] = Listed{name, pg.Redact(dsn), "environment variable " + variable}
 	}
-	return slices.SortedFunc(maps.Values(listed), func(a, b Listed) int { return strings.Compare(a.Name, b.Name) }), nil
+	told := []string{}
+	for _, name := range slices.Sorted(maps.Keys(problems)) {
+		if _, found := listed[name]; !found {
+			told = append(told, problems[name]...)
+		}
+	}
+	return slices.SortedFunc(maps.Values(listed), func(a, b Listed) int { return strings.Compare(a.Name, b.Name) }), told, nil
 }
+
+// form is how an entry is written.
+const form = "An entry is written as two lines: [connections.NAME] and dsn = \"postgresql://USER@HOST/DATABASE\"."
 
 // shown is a DSN as it may be shown, with the references that cannot be replaced as they are written.
 func (p Places) shown(raw string) string {

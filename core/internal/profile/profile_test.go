@@ -87,9 +87,9 @@ func TestUnknownNameListsThePlacesInOrder(t *testing.T) {
 	_, err := p.Resolve("nonexistent")
 	want := "There is no connection \"nonexistent\". Searched, in this order:\n" +
 		"  1. the environment variable EMATIX_FLOW_DSN_NONEXISTENT\n" +
-		"  2. " + filepath.Join(p.Cwd, localFile) + " (has no [connections.nonexistent] with a dsn)\n" +
+		"  2. " + filepath.Join(p.Cwd, localFile) + " ([connections.nonexistent] has no dsn)\n" +
 		"  3. " + p.user() + " (does not exist)\n" +
-		"The files define: b, nonexistent. A new one is stored with `flow connections set NAME=URL`."
+		"The files define: b. A new one is stored with `flow connections set NAME=URL`."
 	if !fault.Is(err, fault.UnknownConnection) || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
@@ -141,7 +141,7 @@ func TestInvalidFileIsNamedAndNotQuoted(t *testing.T) {
 		if !strings.Contains(err.Error(), ", line ") {
 			t.Errorf("%q: the line is missing: %v", text, err)
 		}
-		if _, err := p.List(); !fault.Is(err, fault.ConfigError) {
+		if _, _, err := p.List(); !fault.Is(err, fault.ConfigError) {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}
@@ -195,9 +195,9 @@ dsn = "postgresql://file@h/d"
 [connections.user]
 dsn = "host=h password=Canary42"
 `)
-	listed, err := p.List()
-	if err != nil {
-		t.Fatal(err)
+	listed, problems, err := p.List()
+	if err != nil || len(problems) != 1 || !strings.Contains(problems[0], "[connections.ignored] has no dsn.") {
+		t.Fatalf("got %q, %v", problems, err)
 	}
 	local, variable := filepath.Join(p.Cwd, localFile), "environment variable EMATIX_FLOW_DSN"
 	want := []Listed{
@@ -211,6 +211,36 @@ dsn = "host=h password=Canary42"
 	}
 	if !reflect.DeepEqual(listed, want) {
 		t.Errorf("got  %v\nwant %v", listed, want)
+	}
+}
+
+func TestListTellsEntriesThatCannotBeUsed(t *testing.T) {
+	for text, want := range map[string]string{
+		"connections = 3":                                      "`connections` is not a table",
+		"[[connections]]\nx = 'Canary42'":                      "`connections` is not a table",
+		"[connections]\ndefault = 'postgresql://u:Canary42@h'": "`connections.default` is not a table",
+		"[connections.default]\nurl = 'postgresql://Canary42'": "[connections.default] has no dsn",
+		"[connections.default]\ndsn = 42":                      "the dsn of [connections.default] is not a text in quotes",
+		"[connections]\n'postgresql://u:Canary42@h' = 1":       "`connections.***` is not a table",
+	} {
+		p := places(t, nil)
+		p.write(t, "", text)
+		listed, problems, err := p.List()
+		if err != nil || len(listed) != 0 || len(problems) != 1 {
+			t.Errorf("%s: got %v, %q, %v", text, listed, problems, err)
+			continue
+		}
+		if begin := "In the connection file " + p.user() + ", " + want + "."; !strings.HasPrefix(problems[0], begin) || strings.Contains(problems[0], "Canary42") {
+			t.Errorf("%s: got %s", text, problems[0])
+		}
+		if _, err := p.Resolve("default"); err == nil || strings.Contains(err.Error(), "Canary42") {
+			t.Errorf("%s: got %v", text, err)
+		}
+		// A connection that is found elsewhere needs no entry here.
+		p.Env["EMATIX_FLOW_DSN"] = "postgresql://h/d"
+		if _, problems, err := p.List(); err != nil || strings.Contains(want, "default") && len(problems) > 0 {
+			t.Errorf("%s: got %q, %v", text, problems, err)
+		}
 	}
 }
 
@@ -360,7 +390,7 @@ func TestConcurrentSetsLoseNothing(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if listed, err := p.List(); err != nil || len(listed) != 10 {
+	if listed, _, err := p.List(); err != nil || len(listed) != 10 {
 		t.Errorf("got %v, %v", listed, err)
 	}
 }
