@@ -202,6 +202,38 @@ def test_connections_check(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("h:5432 refuses\nStart it.", "b: unreachable — h:5432 refuses\nhint: Start it.\n"),
+        ('There is no connection "b". Searched:\n  1. here\nSet it.', 'There is no connection "b". Searched:\n  1. here\nhint: Set it.\n'),
+        ("h refuses:\n  1. here", "b: unreachable — h refuses:\n  1. here\n"),
+    ],
+)
+def test_a_connection_that_fails_its_check_comes_with_a_hint(flow: Any, monkeypatch: pytest.MonkeyPatch, reason: str, shown: str) -> None:
+    monkeypatch.setattr(config, "check_connection", lambda name: (False, reason))
+    assert flow("connections", "check", "b") == (2, "", f"error: {shown}")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "warned"),
+    [
+        ("mysql://u:canary@h/d", True),
+        ("host=h password=canary", True),
+        ("postgres://u:canary@h/d", False),
+        ("embedded://dwh", False),
+        ("${DWH}", False),
+        ("mysql${X}://canary", False),
+    ],
+)
+def test_a_dsn_of_another_kind_is_stored_and_warned_of(flow: Any, engine: Engine, dsn: str, warned: bool) -> None:
+    engine.answers["set_connection"] = "file"
+    status, out, err = flow("connections", "set", f"dwh={dsn}")
+    assert (status, out) == (0, "dwh: written to file\n")
+    assert err.startswith("warning: dwh cannot be used to connect: a DSN is written postgresql://") if warned else err == ""
+    assert "canary" not in err
+
+
+@pytest.mark.parametrize(
     ("assignment", "typed", "written"),
     [
         ("dwh=postgresql://u:p=1@h/d?sslmode=require", "", ("dwh", "postgresql://u:p=1@h/d?sslmode=require")),

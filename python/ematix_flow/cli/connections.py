@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from ematix_flow.cli._command import Command, CommandError, Group
 
 if TYPE_CHECKING:
     import argparse
+
+
+_FORMS = re.compile(r"^postgres(ql)?://|^embedded:|\$\{\w+\}")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -29,6 +33,7 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     from ematix_flow import config
+    from ematix_flow.cli._main import show_error
 
     names = [args.name] if args.name is not None else list(config.list_connections())
     if not names:
@@ -39,7 +44,12 @@ def _check(args: argparse.Namespace) -> int:
         if reached:
             print(f"{name}: ok ({about})")
             continue
-        print(f"error: {name}: unreachable — {about}", file=sys.stderr)
+        # The reason is the text of an error: what to do about it is its last line, lists in it are indented.
+        reason, _, hint = about.rpartition("\n")
+        if not reason or hint.startswith(" "):
+            reason, hint = about, ""
+        unknown = reason.startswith(f'There is no connection "{name}"')
+        show_error(reason if unknown else f"{name}: unreachable — {reason}", hint)
         status = 2
     return status
 
@@ -64,6 +74,12 @@ def _set(args: argparse.Namespace) -> int:
         what = "name" if not name else "DSN"
         raise CommandError(f"the {what} is empty", exit_code=2, hint="The form is NAME=DSN, or NAME=- to read the DSN from standard input.")
     print(f"{name}: written to {config.set_connection(name, dsn.strip())}")
+    if not _FORMS.search(dsn.strip()):
+        # Stored all the same: it is checked where it is used. It is not repeated, since it may hold a password.
+        print(
+            f"warning: {name} cannot be used to connect: a DSN is written postgresql://USER@HOST/DATABASE, or embedded://NAME",
+            file=sys.stderr,
+        )
     return 0
 
 
