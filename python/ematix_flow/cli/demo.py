@@ -48,6 +48,10 @@ def _run(args: argparse.Namespace) -> int:
     from ematix_flow.demo.output import output
     from ematix_flow.errors import EmatixError
 
+    if args.dsn is not None and not args.dsn.strip():
+        raise CommandError(
+            "--dsn is empty", exit_code=2, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
+        )
     show = output()
     with ExitStack() as opened:
         try:

@@ -51,6 +51,11 @@ The connection `default` stands in `.ematix-flow.toml`, which may hold a passwor
 Change the table and the query in `pipelines.py` to your own.
 """
 
+GITIGNORE = """\
+.ematix-flow.toml
+__pycache__/
+"""
+
 CONNECTION = """\
 # Connections of this project. ${{NAME}} in a DSN is replaced by the environment variable, so that a password need not stand here.
 [connections.default]
@@ -64,6 +69,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.dsn is not None and not args.dsn.strip():
+        raise CommandError(
+            "--dsn is empty", exit_code=2, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
+        )
     folder = Path(args.folder)
     files = {
         folder / "pipelines.py": PIPELINES,
@@ -73,15 +82,19 @@ def _run(args: argparse.Namespace) -> int:
             dsn=json.dumps(args.dsn or "embedded://default", ensure_ascii=False).replace("\x7f", "\\u007F")
         ),
     }
-    present = [str(path) for path in files if path.exists() or path.is_symlink()]
-    if present:
-        raise CommandError(f"{', '.join(present)} exists already; nothing was written", exit_code=2, hint="Choose another folder.")
     try:
+        present = [str(path) for path in files if os.path.lexists(path)]
+        if present:
+            verb = "exists" if len(present) == 1 else "exist"
+            raise CommandError(f"{', '.join(present)} {verb} already; nothing was written", exit_code=2, hint="Choose another folder.")
+        if not os.path.lexists(folder / ".gitignore"):  # a folder that is a repository already has its own
+            files[folder / ".gitignore"] = GITIGNORE
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
             _write(path, text)
     except OSError as error:
-        raise CommandError(f"cannot write {error.filename}: {error.strerror}", exit_code=2) from error
+        hint = "Choose a folder that you may write to." if isinstance(error, PermissionError) else ""
+        raise CommandError(f"cannot write {error.filename}: {error.strerror}", exit_code=2, hint=hint) from error
     for path in files:
         print(f"wrote {path}")
     print("\nnext:")
