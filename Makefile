@@ -30,10 +30,10 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## this list
 	@echo 'ematix-flow: what can be made'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'PYTEST_ARGS="-k scd2" and GO_TEST_ARGS="-run Merge" choose tests; EMATIX_TEST_SERVERS=15,18 chooses the servers they run on;'
-	@echo 'PYTHON=python3.13 chooses the interpreter of a new .venv; V=1 shows more.'
+	@echo 'PYTHON=python3.13 chooses the interpreter of a new .venv.'
 
 demo: $(VENV)/.demo $(ENGINE) ## a tour of the package on a server of its own
 	$(BIN)/flow demo
