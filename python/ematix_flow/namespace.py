@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ematix_flow.table import ManagedTable
 
 __all__ = ["Target", "ematix"]
+
+Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,28 @@ class Target:
     progress: str = "none"
 
 
+def _with_parentheses(required: str, remedy: str) -> Callable[[Method], Method]:
+    """A method of ``ematix`` that decorates, and says how when it is used without parentheses or without the required argument."""
+
+    def decorate(method: Method) -> Method:
+        @functools.wraps(method)
+        def checked(self: _Ematix, *decorated: object, **options: Any) -> Any:
+            name = f"@ematix.{method.__name__}"
+            if decorated:
+                raise TypeError(f"{name} is written with parentheses and named arguments: {name}({required}=...). {remedy}")
+            if required not in options:
+                raise TypeError(f"{name} lacks {required}=. {remedy}")
+            return method(self, **options)
+
+        return cast("Method", checked)
+
+    return decorate
+
+
 class _Ematix:
     """The methods of ``ematix``. There is one object of this class."""
 
+    @_with_parentheses("schema", "It is the name of the schema in PostgreSQL.")
     def table(
         self,
         *,
@@ -82,7 +104,7 @@ class _Ematix:
             if not isinstance(value, str) and not (what == "name" and value is None):
                 raise TypeError(f"{what} of @ematix.table is a str, not {type(value).__name__}.")
         # String annotations may use names of the function around the class; a copy, so that no frame is kept.
-        scope = dict(sys._getframe(1).f_locals)
+        scope = dict(sys._getframe(2).f_locals)  # 1 is _with_parentheses
 
         def decorate(cls: type) -> type[ManagedTable]:
             from ematix_flow.declared_table import declare_table
@@ -93,6 +115,7 @@ class _Ematix:
 
         return decorate
 
+    @_with_parentheses("schedule", "Give a cron text, or schedule=None: it runs when it is called.")
     def pipeline(
         self,
         *,

@@ -286,6 +286,27 @@ def test_options_of_later_work_that_ask_for_nothing() -> None:
     assert declare(lambda conn: "SELECT 1", name="x", **nothing).__wrapped__ is not None
 
 
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda: ematix.table(Orders), "@ematix.table is written with parentheses and named arguments: @ematix.table(schema=...). It "),
+        (
+            lambda: ematix.pipeline(len),
+            "@ematix.pipeline is written with parentheses and named arguments: @ematix.pipeline(schedule=...). ",
+        ),
+        (lambda: ematix.table(name="x"), "@ematix.table lacks schema=. It is the name of the schema in PostgreSQL."),
+        (
+            lambda: ematix.pipeline(target=Orders),
+            "@ematix.pipeline lacks schedule=. Give a cron text, or schedule=None: it runs when it is ",
+        ),
+    ],
+)
+def test_a_decorator_without_its_arguments_says_how_it_is_written(declare: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        declare()
+    assert str(raised.value).startswith(message)
+
+
 def test_schedule_has_to_be_given() -> None:
     with pytest.raises(TypeError, match="schedule"):
         ematix.pipeline(target=Orders, mode="append")  # type: ignore[call-arg]
