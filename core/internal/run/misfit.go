@@ -43,7 +43,7 @@ func (l *load) misfit(ctx context.Context, e *fault.Error) error {
 	var found []string
 	for i, n := range counts {
 		if n > 0 {
-			found = append(found, fmt.Sprintf("%d values in column %q do not fit %s", n, names[i], l.plan.Table.Column(names[i]).Type.SQL()))
+			found = append(found, misfits(n, names[i], l.plan.Table.Column(names[i]).Type.SQL()))
 		}
 	}
 	if len(found) > 0 {
@@ -51,6 +51,13 @@ func (l *load) misfit(ctx context.Context, e *fault.Error) error {
 		e.Hint = "Widen the declared type, or change the values in the query."
 	}
 	return e
+}
+
+func misfits(n int64, column, declared string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 value in column %q does not fit %s", column, declared)
+	}
+	return fmt.Sprintf("%d values in column %q do not fit %s", n, column, declared)
 }
 
 // suspects are the columns whose type can refuse a value of the type that the query delivers, and the condition that counts such values.

@@ -26,7 +26,7 @@ func TestBadSourcesAreRefusedWithTheRemedyAndTheTableStays(t *testing.T) {
 		{"parameters", "SELECT $1::int AS id, 'x' AS name, 1 AS balance", fault.InvalidQuery, "The source query has parameters"},
 		{"null", values("(2, NULL, 1)"), fault.DataError, `The source of w.customers has NULL in the column "name", which is NOT NULL. Nothing was written.`},
 		{"null key", values("(NULL::bigint, 'x', 1)"), fault.NullKey, `The source of w.customers has NULL in the primary-key column "id". Nothing was written.`},
-		{"too long", values("(2, 'abcdefghijklm', 1)", "(3, 'fits', 1)"), fault.DataError, `The source of w.customers has values that cannot be stored: 1 values in column "name" do not fit VARCHAR(10). Nothing was written.`},
+		{"too long", values("(2, 'abcdefghijklm', 1)", "(3, 'fits', 1)"), fault.DataError, `The source of w.customers has values that cannot be stored: 1 value in column "name" does not fit VARCHAR(10). Nothing was written.`},
 		{"too large", values("(2, 'x', 12345.6)", "(3, 'y', 99999)"), fault.DataError, `The source of w.customers has values that cannot be stored: 2 values in column "balance" do not fit NUMERIC(6,2). Nothing was written.`},
 		{"not a number", values("(2, 'x', 'abc'::text::numeric)"), fault.DataError, "ERROR: invalid input syntax for type numeric. Nothing was written."},
 		{"computed", "SELECT id, name, (balance::text || 'x')::numeric AS balance FROM w.customers", fault.DataError, "ERROR: invalid input syntax for type numeric. Nothing was written."},
@@ -43,7 +43,7 @@ func TestEachModeRefusesValuesThatDoNotFit(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(string(mode), func(t *testing.T) {
 			p := newPlace(t)
-			p.refused(load(mode, values("(1, 'abcdefghijklm', 1)")), fault.DataError, `The source of w.customers has values that cannot be stored: 1 values in column "name" do not fit VARCHAR(10).`)
+			p.refused(load(mode, values("(1, 'abcdefghijklm', 1)")), fault.DataError, `The source of w.customers has values that cannot be stored: 1 value in column "name" does not fit VARCHAR(10).`)
 			p.refused(load(mode, values("(1, NULL, 1)")), fault.DataError, `The source of w.customers has NULL in the column "name", which is NOT NULL.`)
 			p.refused(load(mode, values("(NULL::bigint, 'x', 1)")), fault.NullKey, `The source of w.customers has NULL in the primary-key column "id".`)
 		})

@@ -110,8 +110,8 @@ func (scd2) checkOrder(r Request) Step {
 			if len(rows) == 0 {
 				return nil
 			}
-			return fault.New(fault.OutOfOrder, "out-of-order event_ts: %s rows of the source of %s differ from the current version of their key and are not later than its start "+
-				"(earliest event %s, latest such start %s, column %q). Nothing was written.", rows[0][0], r.Load.Target, rows[0][1], rows[0][2], r.Load.EventTimestampColumn).
+			return fault.New(fault.OutOfOrder, "out-of-order event_ts: the source of %s has changes that are not later than the start of the version they would close "+
+				"(%s of them, earliest event %s, latest such start %s, column %q). Nothing was written.", r.Load.Target, rows[0][0], rows[0][1], rows[0][2], r.Load.EventTimestampColumn).
 				WithHint("Load events in the order of their time, and let the query leave out what is older than the stored history.")
 		},
 	}
