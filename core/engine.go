@@ -42,6 +42,15 @@ func (e *Engine) server(id int64) (*pg.Server, error) {
 	return nil, fault.New(fault.ConnectionFailed, "This connection is closed.").WithHint("Connect again.")
 }
 
+// session takes a session of a connection; the caller releases it.
+func (e *Engine) session(ctx context.Context, id int64) (*pg.Session, error) {
+	server, err := e.server(id)
+	if err != nil {
+		return nil, err
+	}
+	return server.Acquire(ctx)
+}
+
 type connectArgs struct {
 	URL string `json:"url"`
 }

@@ -75,11 +75,7 @@ type watermarkArgs struct {
 }
 
 func (e *Engine) readWatermark(ctx context.Context, _ *call, args watermarkArgs) (*meta.Watermark, error) {
-	server, err := e.server(args.Connection)
-	if err != nil {
-		return nil, err
-	}
-	session, err := server.Acquire(ctx)
+	session, err := e.session(ctx, args.Connection)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +102,7 @@ func (e *Engine) recordTransformHistory(ctx context.Context, _ *call, args stepA
 	if !run.IsUUID(args.ParentRunID) {
 		return nil, fault.New(fault.InvalidSpec, "parent_run_id is not a UUID.")
 	}
-	server, err := e.server(args.Connection)
-	if err != nil {
-		return nil, err
-	}
-	session, err := server.Acquire(ctx)
+	session, err := e.session(ctx, args.Connection)
 	if err != nil {
 		return nil, err
 	}

@@ -55,11 +55,7 @@ type readArrowArgs struct {
 
 // readArrow answers with the rows of a query. It waits for the first of them: from then on they are the consumer's to fetch.
 func (e *Engine) readArrow(ctx context.Context, c *call, args readArrowArgs) (any, error) {
-	server, err := e.server(args.Connection)
-	if err != nil {
-		return nil, err
-	}
-	session, err := server.Acquire(ctx)
+	session, err := e.session(ctx, args.Connection)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +79,7 @@ func (e *Engine) writeArrow(ctx context.Context, c *call, args writeArrowArgs) (
 	if c.input == nil {
 		return rowsWritten{}, fault.New(fault.InvalidSpec, "The operation needs an Arrow stream, and none came with it.")
 	}
-	server, err := e.server(args.Connection)
-	if err != nil {
-		return rowsWritten{}, err
-	}
-	session, err := server.Acquire(ctx)
+	session, err := e.session(ctx, args.Connection)
 	if err != nil {
 		return rowsWritten{}, err
 	}

@@ -29,17 +29,6 @@ func TestCheckRefusesWhatPostgresCannotHold(t *testing.T) {
 	}
 }
 
-func TestDeriveKeepsLongNamesApart(t *testing.T) {
-	long := strings.Repeat("ä", 31)
-	a, b := Derive(long+"a", "_current"), Derive(long+"b", "_current")
-	if a == b || len(a) > 63 || Check("name", a) != nil {
-		t.Errorf("Derive gave %q and %q", a, b)
-	}
-	if got := Derive("users", "_current"); got != "users_current" {
-		t.Errorf("Derive of a short name = %q", got)
-	}
-}
-
 func TestLiteralIsRightUnderAnySetting(t *testing.T) {
 	for text, want := range map[string]string{"a": "'a'", "it's": "'it''s'", `a\'b`: ` E'a\\''b'`} {
 		if got := Literal(text); got != want {

@@ -2,8 +2,6 @@
 package ident
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 
@@ -27,18 +25,4 @@ func Check(what, name string) error {
 			WithHint("Choose a shorter name: PostgreSQL would cut it in silence.")
 	}
 	return nil
-}
-
-// Derive appends a suffix to a name. Where that would be too long the name is cut and carries a hash of the whole, so that two long names stay apart.
-func Derive(name, suffix string) string {
-	if len(name)+len(suffix) <= maxBytes {
-		return name + suffix
-	}
-	sum := sha256.Sum256([]byte(name))
-	hash := "_" + hex.EncodeToString(sum[:4])
-	cut := maxBytes - len(suffix) - len(hash)
-	for cut > 0 && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return name[:cut] + hash + suffix
 }

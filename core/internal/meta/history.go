@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/pg"
@@ -89,7 +88,7 @@ const (
 
 // Outcome asks what became of the run's transaction. Its success row was written in the transaction itself; without it, only the server's own word tells
 // "aborted" from "in progress".
-func (r *Run) Outcome(ctx context.Context, session *pgxpool.Conn) (status string, err error) {
+func (r *Run) Outcome(ctx context.Context, session *pg.Session) (status string, err error) {
 	err = session.QueryRow(ctx, "SELECT CASE WHEN status = 'success' THEN 'committed' ELSE coalesce(pg_xact_status($2::text::xid8), 'unknown') END FROM ematix_flow.run_history WHERE run_id = $1::uuid",
 		r.ID, r.xactID).Scan(&status)
 	return status, err
@@ -139,7 +138,7 @@ FROM ematix_flow.run_history WHERE target_schema = $1 AND target_table = $2`, r.
 }
 
 // Holder is the run that holds the target, for messages: empty when there is none or it cannot be told.
-func (r *Run) Holder(ctx context.Context, session *pgxpool.Conn) string {
+func (r *Run) Holder(ctx context.Context, session *pg.Session) string {
 	var text string
 	err := session.QueryRow(ctx, `SELECT 'run ' || run_id || ' of ' || pipeline_name || ', since ' || date_trunc('second', started_at) || ', process ' || pid || ' on ' || host
 FROM ematix_flow.run_history WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id <> $3::uuid ORDER BY started_at LIMIT 1`,

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/pg"
@@ -36,7 +35,7 @@ func latest() int {
 
 // Ensure makes or upgrades the state tables, in a transaction of its own. Where all is there it only looks, so that a role without the right to create anything
 // can run.
-func Ensure(ctx context.Context, session *pgxpool.Conn) error {
+func Ensure(ctx context.Context, session *pg.Session) error {
 	version, err := installed(ctx, session)
 	if err != nil || version == Latest {
 		return err

@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ematix/ematix-flow/core/internal/pg"
 )
 
 // Watermark is how far a pipeline has read.
@@ -15,7 +16,7 @@ type Watermark struct {
 }
 
 // ReadWatermark is the watermark of a pipeline, or nil.
-func ReadWatermark(ctx context.Context, session *pgxpool.Conn, pipeline string) (*Watermark, error) {
+func ReadWatermark(ctx context.Context, session *pg.Session, pipeline string) (*Watermark, error) {
 	rows, err := session.Query(ctx, "SELECT pipeline_name, column_name, last_value FROM ematix_flow.watermarks WHERE pipeline_name = $1", pipeline)
 	if err != nil {
 		return nil, stateFault(err)

@@ -19,6 +19,9 @@ import (
 // poolSize is the most server connections that one Connection opens (documented).
 const poolSize = 8
 
+// Session is one server connection, taken from the pool.
+type Session = pgxpool.Conn
+
 // Server is one database that we are connected to: a pool of sessions.
 type Server struct {
 	DSN  *DSN
@@ -77,7 +80,7 @@ func (s *Server) Ping(ctx context.Context) error {
 }
 
 // Acquire takes a session from the pool, made anew when need be.
-func (s *Server) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
+func (s *Server) Acquire(ctx context.Context) (*Session, error) {
 	session, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, connectFault(err, s.DSN)

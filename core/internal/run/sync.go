@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/meta"
@@ -38,7 +37,7 @@ type Result struct {
 type load struct {
 	plan     *plan.Plan
 	server   *pg.Server
-	session  *pgxpool.Conn
+	session  *pg.Session
 	tx       pgx.Tx
 	run      meta.Run
 	progress func(phase string, rows int64)

@@ -114,16 +114,19 @@ func (l *Load) checkChoices() error {
 
 // checkBuilt names what is documented and not there yet.
 func (l *Load) checkBuilt() error {
-	for what, asked := range map[string]bool{
-		"incremental_column (loads by watermark)":               l.IncrementalColumn != "",
-		"ttl (expiry of versions)":                              l.HasTTL,
-		"handle_deletes with mode=\"merge\"":                    l.HandleDeletes != "" && l.Mode != SCD2,
-		"on_drift=\"evolve\"":                                   l.OnDrift == DriftEvolve,
-		"force_path=\"cross_db\" (staging by COPY)":             l.ForcePath == CrossDB,
-		"loading from another database (the path \"cross_db\")": l.CrossServer && l.ForcePath != SameDB,
+	for _, option := range []struct {
+		asked bool
+		what  string
+	}{
+		{l.IncrementalColumn != "", "incremental_column (loads by watermark)"},
+		{l.HasTTL, "ttl (expiry of versions)"},
+		{l.HandleDeletes != "" && l.Mode != SCD2, `handle_deletes with mode="merge"`},
+		{l.OnDrift == DriftEvolve, `on_drift="evolve"`},
+		{l.ForcePath == CrossDB, `force_path="cross_db" (staging by COPY)`},
+		{l.CrossServer && l.ForcePath != SameDB, `loading from another database (the path "cross_db")`},
 	} {
-		if asked {
-			return fault.NotBuilt(what)
+		if option.asked {
+			return fault.NotBuilt(option.what)
 		}
 	}
 	return nil
