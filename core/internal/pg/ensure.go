@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
@@ -95,7 +94,7 @@ func schemaExists(ctx context.Context, q Querier, schema string) (there bool, er
 }
 
 // EnsureSchema makes a schema that is missing, in a transaction of its own.
-func EnsureSchema(ctx context.Context, session *pgxpool.Conn, schema string) error {
+func EnsureSchema(ctx context.Context, session *Session, schema string) error {
 	there, err := schemaExists(ctx, session, schema)
 	if err != nil || there {
 		return err
@@ -109,7 +108,7 @@ func EnsureSchema(ctx context.Context, session *pgxpool.Conn, schema string) err
 
 // LockDefinition keeps the definition of a table, if it is there, from being changed until the end of the transaction.
 func LockDefinition(ctx context.Context, tx pgx.Tx, table *spec.Table) error {
-	found, err := Reflect(ctx, tx, table.Schema, table.Name)
+	_, found, err := relation(ctx, tx, table.Schema, table.Name)
 	if err != nil || found == nil || (found.Kind != 'r' && found.Kind != 'p') {
 		return err
 	}

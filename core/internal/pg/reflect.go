@@ -38,17 +38,10 @@ type Querier interface {
 
 // Reflect describes a relation, or returns nil when there is none of that name. It needs no rights on it.
 func Reflect(ctx context.Context, q Querier, schema, name string) (*ddl.Found, error) {
-	var oid int64
-	var kind string
-	var children, rules bool
-	err := q.QueryRow(ctx, relationSQL, schema, name).Scan(&oid, &kind, &children, &rules)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+	oid, found, err := relation(ctx, q, schema, name)
+	if err != nil || found == nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, Fault(err, "reflect")
-	}
-	found := &ddl.Found{Kind: kind[0], Children: children && kind == "r", Rules: rules}
 	rows, err := q.Query(ctx, columnsSQL, oid)
 	if err != nil {
 		return nil, Fault(err, "reflect")
@@ -67,4 +60,18 @@ func Reflect(ctx context.Context, q Querier, schema, name string) (*ddl.Found, e
 		return nil, Fault(err, "reflect")
 	}
 	return found, nil
+}
+
+// relation is what one look at the catalogue tells: whether there is one of that name, and of which kind.
+func relation(ctx context.Context, q Querier, schema, name string) (oid int64, found *ddl.Found, err error) {
+	var kind string
+	var children, rules bool
+	err = q.QueryRow(ctx, relationSQL, schema, name).Scan(&oid, &kind, &children, &rules)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil, nil
+	}
+	if err != nil {
+		return 0, nil, Fault(err, "reflect")
+	}
+	return oid, &ddl.Found{Kind: kind[0], Children: children && kind == "r", Rules: rules}, nil
 }

@@ -51,7 +51,7 @@ func TestTheChangeSetIsNeverFoundByNestedLoops(t *testing.T) {
 				}
 				if step.Boundary == strategy.Ours {
 					for _, p := range pins {
-						exec(t, tx, "SELECT set_config($1, $2, true)", p.name, p.value)
+						exec(t, tx, "SELECT "+set(p.name, p.value))
 					}
 				}
 				exec(t, tx, step.SQL, arguments(step)...)

@@ -18,31 +18,32 @@ import (
 // and the objects that names stand for. Three are for speed: statistics of temporary tables are taken small, which gives the same plans; groups of keys are formed
 // by sorting, since nearly every key is a group of its own and hashing them spills (measured at the default work_mem: half the time); and the key check and the one join
 // that finds the changes get leastMemory, so that a million rows are joined in one batch (2.1 s became 1.6 s).
-var pins = []struct{ name, value string }{
-	{"search_path", "pg_catalog, pg_temp"}, {"TimeZone", "UTC"}, {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"}, {"bytea_output", "hex"},
-	{"extra_float_digits", "1"}, {"standard_conforming_strings", "on"}, {"default_statistics_target", "10"}, {"enable_hashagg", "off"}, {"work_mem", leastMemory},
+var pins = []struct{ name, value string }{ // the value is a SQL expression
+	{"search_path", "'pg_catalog, pg_temp'"}, {"TimeZone", "'UTC'"}, {"DateStyle", "'ISO, MDY'"}, {"IntervalStyle", "'postgres'"}, {"bytea_output", "'hex'"},
+	{"extra_float_digits", "'1'"}, {"standard_conforming_strings", "'on'"}, {"default_statistics_target", "'10'"}, {"enable_hashagg", "'off'"},
+	{"work_mem", "CASE WHEN pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('" + leastMemory +
+		"') THEN '" + leastMemory + "' ELSE pg_catalog.current_setting('work_mem') END"},
 }
 
 // leastMemory is the least work_mem of looking for changes; a server that gives more is left alone.
 const leastMemory = "64MB"
 
+// set gives a setting to the value of an expression, until the end of the transaction.
+func set(name, expression string) string {
+	return "pg_catalog.set_config('" + name + "', " + expression + ", true)"
+}
+
 // pin sets them until the end of the transaction, and keeps the values of before.
 func (l *load) pin(ctx context.Context) error {
 	l.before = make([]string, len(pins))
-	asked, set, values := make([]string, len(pins)), make([]string, len(pins)), make([]any, len(pins))
+	asked, pinned, values := make([]string, len(pins)), make([]string, len(pins)), make([]any, len(pins))
 	for i, p := range pins {
-		asked[i] = "pg_catalog.current_setting('" + p.name + "')"
-		set[i] = "pg_catalog.set_config('" + p.name + "', '" + p.value + "', true)"
-		values[i] = &l.before[i]
-		if p.name == "work_mem" {
-			set[i] = "pg_catalog.set_config('work_mem', CASE WHEN pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('" + leastMemory +
-				"') THEN '" + leastMemory + "' ELSE pg_catalog.current_setting('work_mem') END, true)"
-		}
+		asked[i], pinned[i], values[i] = "pg_catalog.current_setting('"+p.name+"')", set(p.name, p.value), &l.before[i]
 	}
 	if err := l.tx.QueryRow(ctx, "SELECT "+strings.Join(asked, ", ")).Scan(values...); err != nil {
 		return pg.Fault(err, "settings")
 	}
-	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(set, ", "))
+	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(pinned, ", "))
 	return orNil(err, "settings")
 }
 
@@ -51,13 +52,12 @@ func (l *load) unpin(ctx context.Context) error {
 	if l.before == nil {
 		return nil
 	}
-	set, values := make([]string, len(pins)), make([]any, len(pins))
+	own, values := make([]string, len(pins)), make([]any, len(pins))
 	for i, p := range pins {
-		set[i] = fmt.Sprintf("pg_catalog.set_config('%s', $%d, true)", p.name, i+1)
-		values[i] = l.before[i]
+		own[i], values[i] = set(p.name, fmt.Sprintf("$%d", i+1)), l.before[i]
 	}
 	l.before = nil
-	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(set, ", "), values...)
+	_, err := l.tx.Exec(ctx, "SELECT "+strings.Join(own, ", "), values...)
 	return orNil(err, "settings")
 }
 

@@ -51,7 +51,7 @@ func (scd2) latest(r Request) Step {
 // changes makes the change set. Its column "at" is where the new version starts, and where the old one ends.
 func (s scd2) changes(r Request) Step {
 	var b binder
-	own := func(name string) string { return r.own(name) }
+	own := r.own
 	action := "CASE WHEN t.ctid IS NULL THEN '" + opens + "' ELSE '" + changes + "' END"
 	join, where := "LEFT JOIN", "t.ctid IS NULL"
 	start := "s." + own("event_at")
