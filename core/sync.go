@@ -33,6 +33,19 @@ type syncArgs struct {
 	OnBusy               *string   `json:"on_busy"`
 	DryRun               bool      `json:"dry_run"`
 	LockTimeoutMS        *int64    `json:"lock_timeout_ms"`
+
+	LagMicroseconds   *int64               `json:"lag_microseconds"`
+	LagNumber         *string              `json:"lag_number"`
+	WatermarkCap      *bool                `json:"watermark_cap"`
+	LastValueLiteral  *string              `json:"last_value_literal"`
+	MaxDeleteFraction *float64             `json:"max_delete_fraction"`
+	DeletedColumn     *string              `json:"deleted_column"`
+	Replace           *string              `json:"replace"`
+	Versions          *string              `json:"versions"`
+	Late              *string              `json:"late"`
+	Guards            *string              `json:"guards"`
+	SCD2Columns       *spec.HistoryColumns `json:"scd2_columns"`
+	Closures          bool                 `json:"closures"`
 }
 
 // sync runs one load. Everything about the arguments is checked before the database is asked.
@@ -81,6 +94,9 @@ func (a *syncArgs) load() *spec.Load {
 		HandleDeletes: value(a.HandleDeletes, ""), EventTimestampColumn: value(a.EventTimestampColumn, ""), IncrementalColumn: value(a.IncrementalColumn, ""),
 		ForcePath: value(a.ForcePath, ""), OnDrift: value(a.OnDrift, spec.DriftError), OnBusy: value(a.OnBusy, spec.BusyWait), DryRun: a.DryRun,
 		LockTimeoutMS: value(a.LockTimeoutMS, defaultLockTimeout),
+		Lag:           spec.Lag{Microseconds: value(a.LagMicroseconds, 0), Number: value(a.LagNumber, "")}, WatermarkCap: a.WatermarkCap, LastValueLiteral: value(a.LastValueLiteral, ""),
+		MaxDeleteFraction: a.MaxDeleteFraction, DeletedColumn: value(a.DeletedColumn, ""), Replace: value(a.Replace, ""),
+		Versions: value(a.Versions, ""), Late: value(a.Late, ""), Guards: value(a.Guards, ""), History: value(a.SCD2Columns, spec.HistoryColumns{}), Closures: a.Closures,
 	}
 	if a.TTLSeconds != nil {
 		l.HasTTL, l.TTLSeconds = true, *a.TTLSeconds

@@ -2,6 +2,8 @@
 package ident
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 
@@ -25,4 +27,18 @@ func Check(what, name string) error {
 			WithHint("Choose a shorter name: PostgreSQL would cut it in silence.")
 	}
 	return nil
+}
+
+// Derived is name with a suffix. Where that would be too long the name is cut, and a part of its hash keeps two long names apart.
+func Derived(name, suffix string) string {
+	if len(name)+len(suffix) <= maxBytes {
+		return name + suffix
+	}
+	sum := sha256.Sum256([]byte(name))
+	suffix = "_" + hex.EncodeToString(sum[:4]) + suffix
+	cut := maxBytes - len(suffix)
+	for !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return name[:cut] + suffix
 }

@@ -29,7 +29,7 @@ type Run struct {
 }
 
 // Counts are what a run did; nil is written as NULL.
-type Counts struct{ Inserted, Updated, Unchanged, Closed *int64 }
+type Counts struct{ Inserted, Updated, Unchanged, Closed, Deleted *int64 }
 
 // Execer runs statements: a session or a transaction of one.
 type Execer interface {
@@ -49,9 +49,9 @@ VALUES ($1::uuid, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp(), 'running', c
 func (r *Run) Succeed(ctx context.Context, tx pgx.Tx, loadTime string, c Counts) error {
 	err := tx.QueryRow(ctx, `UPDATE ematix_flow.run_history
 SET status = 'success', finished_at = pg_catalog.clock_timestamp(), loaded_at = $2::timestamptz, xact_id = pg_catalog.pg_current_xact_id(),
-    rows_inserted = $3::bigint, rows_updated = $4::bigint, rows_unchanged = $5::bigint, rows_closed = $6::bigint, error_message = NULL
+    rows_inserted = $3::bigint, rows_updated = $4::bigint, rows_unchanged = $5::bigint, rows_closed = $6::bigint, rows_deleted = $7::bigint, error_message = NULL
 WHERE run_id = $1::uuid
-RETURNING xact_id::text`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed).Scan(&r.xactID)
+RETURNING xact_id::text`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed, c.Deleted).Scan(&r.xactID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fault.New(fault.Conflict, "The history row of the run is gone. Everything was rolled back.").
 			WithHint("Somebody deleted it from ematix_flow.run_history while the run went on: run again.")

@@ -27,29 +27,28 @@ func Make(load *spec.Load) (*Plan, error) {
 	if err := load.CheckColumns(); err != nil {
 		return nil, err
 	}
-	p := &Plan{Load: load, Table: load.Target, Path: spec.SameDB}
+	p := &Plan{Load: load, Table: load.Target, Path: load.Path()}
 	if load.Augment {
-		p.Table = load.Target.Augment(load.Mode)
+		p.Table = load.Target.With(load)
 	}
-	if err := checkMetadata(p.Table, load.Mode); err != nil {
+	if err := checkMetadata(p.Table, load); err != nil {
 		return nil, err
 	}
 	request := strategy.Request{Load: load, Table: p.Table}
 	p.Needs, p.Steps = request.Needs(), strategy.For(load.Mode).Steps(request)
 	if load.Mode == spec.SCD2 {
-		p.Guards = []string{ddl.GuardCurrent(p.Table, load.Keys), ddl.GuardValidity(p.Table)}
+		p.Guards = []string{ddl.GuardCurrent(p.Table, load), ddl.GuardValidity(p.Table, load.History)}
 	}
 	return p, nil
 }
 
 // checkMetadata refuses columns of the user's own that have the name of one that the load fills, and could not do its work.
-func checkMetadata(table *spec.Table, mode spec.Mode) error {
-	standard := (&spec.Table{}).Augment(mode)
-	for _, want := range standard.Columns {
+func checkMetadata(table *spec.Table, load *spec.Load) error {
+	for _, want := range load.Metadata() {
 		declared := table.Column(want.Name)
 		if declared == nil {
-			if mode == spec.SCD2 && want.Name != spec.LoadedAt && want.Name != spec.BatchID {
-				return fault.New(fault.InvalidSpec, "A history needs the column %q, which the spec of %s lacks.", want.Name, table)
+			if want.Name != spec.LoadedAt && want.Name != spec.BatchID {
+				return fault.New(fault.InvalidSpec, "The load needs the column %q, which the spec of %s lacks.", want.Name, table)
 			}
 			continue // a spec that is taken as it is may do without
 		}

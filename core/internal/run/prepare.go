@@ -7,6 +7,7 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -92,7 +93,7 @@ func (l *load) busy(ctx context.Context, waited string) error {
 // checkTable makes the target with what belongs to it, or compares it.
 func (l *load) checkTable(ctx context.Context) error {
 	p := l.plan
-	if p.Load.Mode.Keyed() {
+	if p.Load.Compares() {
 		// From here on nobody changes the table's definition: what is checked is what is loaded. Readers of a table hold the same lock.
 		if err := pg.LockDefinition(ctx, l.tx, p.Table); err != nil {
 			return err
@@ -134,10 +135,10 @@ func (l *load) ensureGuards(ctx context.Context) error {
 	t, keys := l.plan.Table, l.plan.Load.Keys
 	name := quotedName(t)
 	var index, check bool
-	if err := l.tx.QueryRow(ctx, currentIndexSQL, name, spec.IsCurrent, keys).Scan(&index); err != nil {
+	if err := l.tx.QueryRow(ctx, currentIndexSQL, name, ident.Quote(l.plan.Load.History.IsCurrent), keys).Scan(&index); err != nil {
 		return pg.Fault(err, "guards")
 	}
-	if err := l.tx.QueryRow(ctx, validityCheckSQL, name, ddl.ValidityDefinition).Scan(&check); err != nil {
+	if err := l.tx.QueryRow(ctx, validityCheckSQL, name, ddl.ValidityDefinition(l.plan.Load.History)).Scan(&check); err != nil {
 		return pg.Fault(err, "guards")
 	}
 	for _, guard := range []struct {
@@ -145,8 +146,8 @@ func (l *load) ensureGuards(ctx context.Context) error {
 		sql   string
 		means string
 	}{
-		{index, ddl.GuardCurrent(t, keys), "a key has more than one current version"},
-		{check, ddl.GuardValidity(t), "a version does not end after it starts"},
+		{index, ddl.GuardCurrent(t, l.plan.Load), "a key has more than one current version"},
+		{check, ddl.GuardValidity(t, l.plan.Load.History), "a version does not end after it starts"},
 	} {
 		if guard.there {
 			continue

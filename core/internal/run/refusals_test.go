@@ -95,11 +95,6 @@ func TestArgumentsAreRefusedInTheDocumentedOrder(t *testing.T) {
 		{"unknown key", func(l *spec.Load) { l.Keys = []string{"nr"} }, fault.InvalidSpec, `keys names the column "nr", which w.customers does not declare.`},
 		{"key without constraint", func(l *spec.Load) { l.Keys = []string{"name"} }, fault.InvalidSpec, `mode="merge" needs a primary key or unique constraint of w.customers on exactly its keys (name).`},
 		{"nothing to compare", func(l *spec.Load) { l.Mode, l.CompareColumns = spec.SCD2, []string{} }, fault.InvalidSpec, `mode="scd2" needs at least one column to compare`},
-		{"watermark", func(l *spec.Load) { l.IncrementalColumn = "id" }, fault.NotImplemented, "incremental_column (loads by watermark) is not implemented yet."},
-		{"expiry", func(l *spec.Load) { l.Mode, l.HasTTL = spec.SCD2, true }, fault.NotImplemented, "ttl (expiry of versions) is not implemented yet."},
-		{"deletes of merge", func(l *spec.Load) { l.HandleDeletes = "hard" }, fault.NotImplemented, `handle_deletes with mode="merge" is not implemented yet.`},
-		{"cross-database", func(l *spec.Load) { l.CrossServer = true }, fault.NotImplemented, `loading from another database (the path "cross_db") is not implemented yet.`},
-		{"evolve", func(l *spec.Load) { l.OnDrift = "evolve" }, fault.NotImplemented, `on_drift="evolve" is not implemented yet.`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := load(spec.Merge, "SELECT 1")

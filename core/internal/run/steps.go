@@ -35,6 +35,9 @@ func set(name, expression string) string {
 
 // pin sets them until the end of the transaction, and keeps the values of before.
 func (l *load) pin(ctx context.Context) error {
+	if l.before != nil {
+		return nil
+	}
 	l.before = make([]string, len(pins))
 	asked, pinned, values := make([]string, len(pins)), make([]string, len(pins)), make([]any, len(pins))
 	for i, p := range pins {
@@ -93,6 +96,7 @@ func (l *load) do(ctx context.Context, step strategy.Step) error {
 	}
 	l.counts[step.Counts] += tag.RowsAffected()
 	want, announced := l.expected[step.Counts]
+	delete(l.expected, step.Counts) // of the one statement that it was announced for
 	if step.As != "" {
 		want, announced = l.counts[step.As], true
 	}

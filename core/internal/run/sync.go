@@ -27,6 +27,7 @@ type Result struct {
 	RowsUpdated     *int64  `json:"rows_updated,omitempty"`
 	RowsUnchanged   *int64  `json:"rows_unchanged,omitempty"`
 	RowsClosed      *int64  `json:"rows_closed,omitempty"`
+	RowsDeleted     *int64  `json:"rows_deleted,omitempty"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Pipeline        string  `json:"pipeline"`
 
@@ -222,12 +223,12 @@ func (l *load) result(status string) *Result {
 	if status == "skipped" {
 		return r
 	}
-	c := l.history()
-	r.RowsInserted = c.Inserted
-	switch l.plan.Load.Mode {
-	case spec.Merge, spec.SCD1:
+	c, load := l.history(), l.plan.Load
+	r.RowsInserted, r.RowsDeleted = c.Inserted, c.Deleted
+	switch {
+	case load.Merges():
 		r.RowsUpdated, r.RowsUnchanged = c.Updated, c.Unchanged
-	case spec.SCD2:
+	case load.Mode == spec.SCD2:
 		r.RowsClosed = c.Closed
 	}
 	return r
@@ -237,13 +238,21 @@ func (l *load) result(status string) *Result {
 func (l *load) history() meta.Counts {
 	number := func(n int64) *int64 { return &n }
 	c := meta.Counts{Inserted: number(l.counts[strategy.Inserted])}
-	switch l.plan.Load.Mode {
-	case spec.Merge, spec.SCD1:
+	load := l.plan.Load
+	switch {
+	case load.Merges():
 		c.Updated = number(l.counts[strategy.Updated])
 		c.Unchanged = number(l.counts[strategy.Staged] - *c.Inserted - *c.Updated)
-	case spec.SCD2:
+	case load.Mode == spec.SCD2:
 		c.Closed = number(l.counts[strategy.Closed])
 		c.Updated, c.Unchanged = c.Closed, number(0)
+	}
+	switch {
+	case load.Deletes() == "":
+	case load.Mode == spec.SCD2: // closed by the same statement as what changed: known as announced
+		c.Deleted = number(l.expected[strategy.Deleted])
+	default:
+		c.Deleted = number(l.counts[strategy.Deleted])
 	}
 	return c
 }

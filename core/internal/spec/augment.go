@@ -3,45 +3,89 @@ package spec
 import (
 	"slices"
 
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/types"
 )
 
 // Names of the columns that loads fill.
 const (
-	LoadedAt  = "_loaded_at"
-	BatchID   = "_batch_id"
-	ValidFrom = "valid_from"
-	ValidTo   = "valid_to"
-	IsCurrent = "is_current"
-	RowHash   = "row_hash"
+	LoadedAt = "_loaded_at"
+	BatchID  = "_batch_id"
 )
 
-var (
-	loadColumns = []Column{{Name: LoadedAt, Type: types.Must("timestamp_tz")}, {Name: BatchID, Type: types.Must("uuid")}}
-	scd2Columns = []Column{
-		{Name: ValidFrom, Type: types.Must("timestamp_tz"), PrimaryKey: true},
-		{Name: ValidTo, Type: types.Must("timestamp_tz"), Nullable: true},
-		{Name: IsCurrent, Type: types.Must("boolean")},
-		{Name: RowHash, Type: types.Must("bytes")},
-	}
-)
-
-// IsMetadata reports whether a column of that name is filled by loads of the mode, and not from the source.
-func IsMetadata(mode Mode, name string) bool {
-	if name == LoadedAt || name == BatchID {
-		return true
-	}
-	return mode == SCD2 && slices.ContainsFunc(scd2Columns, func(c Column) bool { return c.Name == name })
+// HistoryColumns are the names of the columns that scd2 keeps beside those of the user.
+type HistoryColumns struct {
+	ValidFrom string `json:"valid_from"`
+	ValidTo   string `json:"valid_to"`
+	IsCurrent string `json:"is_current"`
+	RowHash   string `json:"row_hash"`
 }
 
-// Augment adds the metadata columns of the mode that are not declared. The order is that of the documented functions; it is idempotent.
-func (t *Table) Augment(mode Mode) *Table {
-	with := &Table{Schema: t.Schema, Name: t.Name, Columns: slices.Clone(t.Columns)}
-	add := loadColumns
-	if mode == SCD2 {
-		add = slices.Concat(scd2Columns, loadColumns)
+// StandardHistory are their names where no others were chosen.
+var StandardHistory = HistoryColumns{"valid_from", "valid_to", "is_current", "row_hash"}
+
+func (h HistoryColumns) names() []string {
+	return []string{h.ValidFrom, h.ValidTo, h.IsCurrent, h.RowHash}
+}
+
+func (h HistoryColumns) has(name string) bool { return slices.Contains(h.names(), name) }
+
+// orStandard fills in the names that were not chosen.
+func (h HistoryColumns) orStandard() HistoryColumns {
+	for i, name := range []*string{&h.ValidFrom, &h.ValidTo, &h.IsCurrent, &h.RowHash} {
+		if *name == "" {
+			*name = StandardHistory.names()[i]
+		}
 	}
-	for _, c := range add {
+	return h
+}
+
+func (h HistoryColumns) check() error {
+	names := h.names()
+	for i, name := range names {
+		if err := ident.Check("name in scd2_columns", name); err != nil {
+			return err
+		}
+		if slices.Contains(names[:i], name) || name == LoadedAt || name == BatchID {
+			return invalid("scd2_columns uses the name %q for two columns.", name)
+		}
+	}
+	return nil
+}
+
+func (h HistoryColumns) columns() []Column {
+	return []Column{
+		{Name: h.ValidFrom, Type: types.Must("timestamp_tz"), PrimaryKey: true},
+		{Name: h.ValidTo, Type: types.Must("timestamp_tz"), Nullable: true},
+		{Name: h.IsCurrent, Type: types.Must("boolean")},
+		{Name: h.RowHash, Type: types.Must("bytes")},
+	}
+}
+
+func loadColumns() []Column {
+	return []Column{{Name: LoadedAt, Type: types.Must("timestamp_tz")}, {Name: BatchID, Type: types.Must("uuid")}}
+}
+
+// Metadata are the columns that the load fills itself, in the order in which they are added.
+func (l *Load) Metadata() []Column {
+	switch {
+	case l.Mode == SCD2:
+		return append(l.History.columns(), loadColumns()...)
+	case l.MarksDeleted() != "":
+		return append([]Column{{Name: l.MarksDeleted(), Type: types.Must("boolean")}}, loadColumns()...)
+	}
+	return loadColumns()
+}
+
+// Augment adds the metadata columns of the mode that are not declared, under their standard names.
+func (t *Table) Augment(mode Mode) *Table {
+	return t.With(&Load{Mode: mode, History: StandardHistory})
+}
+
+// With adds the metadata columns of a load that are not declared. The order is that of the documented functions; it is idempotent.
+func (t *Table) With(l *Load) *Table {
+	with := &Table{Schema: t.Schema, Name: t.Name, Columns: slices.Clone(t.Columns)}
+	for _, c := range l.Metadata() {
 		if with.Column(c.Name) == nil {
 			with.Columns = append(with.Columns, c)
 		}
@@ -49,8 +93,8 @@ func (t *Table) Augment(mode Mode) *Table {
 	for _, unique := range t.UniqueConstraints {
 		unique = slices.Clone(unique)
 		// Without the start of the version a second version of a key could never be inserted.
-		if mode == SCD2 && !slices.Contains(unique, ValidFrom) {
-			unique = append(unique, ValidFrom)
+		if l.Mode == SCD2 && !slices.Contains(unique, l.History.ValidFrom) {
+			unique = append(unique, l.History.ValidFrom)
 		}
 		with.UniqueConstraints = append(with.UniqueConstraints, unique)
 	}

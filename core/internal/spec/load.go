@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/types"
 )
 
 // Load is what one run is asked to do: the arguments of pipeline.sync. Pointers and slices are nil where the argument was not given;
@@ -20,11 +22,25 @@ type Load struct {
 	UpdateColumns  []string
 	CompareColumns []string
 
-	HandleDeletes        string
+	HandleDeletes     string
+	MaxDeleteFraction *float64
+	DeletedColumn     string // the mark of soft deletes in a merge
+
+	IncrementalColumn string
+	Lag               Lag
+	WatermarkCap      *bool
+	LastValueLiteral  string // a finished literal in place of the stored watermark
+
 	EventTimestampColumn string
-	IncrementalColumn    string
+	Versions             string
+	Late                 string
 	TTLSeconds           float64
 	HasTTL               bool
+	Guards               string
+	History              HistoryColumns
+	Closures             bool
+
+	Replace string // how truncate replaces the content
 
 	ForcePath   string
 	CrossServer bool // the source is a connection of its own
@@ -34,6 +50,15 @@ type Load struct {
 
 	LockTimeoutMS int64
 }
+
+// Lag is how far a load reads back behind its watermark: a time or a number. The zero value is none.
+type Lag struct {
+	Microseconds int64
+	Number       string // a decimal
+}
+
+// Given reports whether there is a lag.
+func (l Lag) Given() bool { return l != Lag{} }
 
 // The values that on_drift, on_busy and handle_deletes take, and the two paths.
 const (
@@ -47,94 +72,71 @@ const (
 	DeletesSoft = "soft"
 	SameDB      = "same_db"
 	CrossDB     = "cross_db"
+
+	ReplaceTruncate = "truncate"
+	ReplaceDelete   = "delete"
+	ReplaceDiff     = "diff"
+	VersionsLatest  = "latest"
+	VersionsAll     = "all"
+	LateError       = "error"
+	LateSplice      = "splice"
+	LateIgnore      = "ignore"
+	GuardsCurrent   = "current"
+	GuardsFull      = "full"
+	GuardsOff       = "off"
 )
 
-// CheckArguments refuses arguments that contradict each other, in the documented order, and then what is not built. No database is needed.
-func (l *Load) CheckArguments() error {
-	for _, check := range []func() error{l.checkMode, l.checkScope, l.checkDeletes, l.checkChoices, l.checkBuilt} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+// Merges reports whether the load inserts, updates and deletes by key: merge, and truncate that writes only the differences.
+func (l *Load) Merges() bool {
+	return l.Mode == Merge || l.Mode == SCD1 || (l.Mode == Truncate && l.Replace == ReplaceDiff)
 }
 
-func (l *Load) checkMode() error {
-	if !slices.Contains(Modes, l.Mode) {
-		return fault.New(fault.NotImplemented, "The mode %q is not implemented: it is append, truncate, merge, scd1 or scd2.", l.Mode)
+// Compares reports whether the load looks its rows up in the target by key.
+func (l *Load) Compares() bool { return l.Merges() || l.Mode == SCD2 }
+
+// Deletes is what happens to rows whose key the source lacks: hard, soft, or "" for nothing.
+func (l *Load) Deletes() string {
+	if l.Mode == Truncate && l.Replace == ReplaceDiff {
+		return DeletesHard
 	}
-	if !slices.Contains([]string{"", SameDB, CrossDB}, l.ForcePath) {
-		return invalid("force_path=%q: it is \"same_db\", \"cross_db\" or None.", l.ForcePath)
-	}
-	return nil
+	return l.HandleDeletes
 }
 
-// checkScope refuses options of another mode.
-func (l *Load) checkScope() error {
-	if l.IncrementalColumn != "" && l.Mode == Truncate {
-		return invalid("incremental_column cannot be used with mode=%q: it would drop the rows that are not read again.", l.Mode)
+// Path is the way that the rows take.
+func (l *Load) Path() string {
+	if l.ForcePath != "" {
+		return l.ForcePath
 	}
-	if l.EventTimestampColumn != "" && l.Mode != SCD2 {
-		return invalid("event_timestamp_column needs mode=\"scd2\", not %q.", l.Mode)
+	if l.CrossServer {
+		return CrossDB
 	}
-	if l.HasTTL && l.Mode != SCD2 {
-		return invalid("ttl needs mode=\"scd2\", not %q.", l.Mode)
-	}
-	return nil
+	return SameDB
 }
 
-func (l *Load) checkDeletes() error {
-	switch {
-	case l.HandleDeletes == "":
-		return nil
-	case l.HandleDeletes != DeletesHard && l.HandleDeletes != DeletesSoft:
-		return invalid("handle_deletes=%q: it is \"hard\" (merge), \"soft\" (scd2) or None.", l.HandleDeletes)
-	case !l.Mode.Keyed():
-		return invalid("handle_deletes cannot be used with mode=%q: it needs keys to compare.", l.Mode)
-	case l.IncrementalColumn != "":
-		return invalid("handle_deletes cannot be used with incremental_column: an incremental source cannot show which keys are gone.")
-	case l.HandleDeletes == DeletesHard && l.Mode == SCD2:
-		return invalid("handle_deletes=\"hard\" cannot be used with mode=\"scd2\": history is closed, not deleted. Use handle_deletes=\"soft\".")
+// MarksDeleted is the column that marks rows as deleted, or "" where the load has none.
+func (l *Load) MarksDeleted() string {
+	if l.HandleDeletes == DeletesSoft && l.Merges() {
+		return l.DeletedColumn
 	}
-	return nil
+	return ""
 }
 
-func (l *Load) checkChoices() error {
-	if !slices.Contains([]string{DriftError, DriftWarn, DriftEvolve}, l.OnDrift) {
-		return invalid("on_drift=%q: it is \"error\" or \"warn\".", l.OnDrift)
-	}
-	if !slices.Contains([]string{BusyWait, BusySkip, BusyFail}, l.OnBusy) {
-		return invalid("on_busy=%q: it is \"wait\", \"skip\" or \"fail\".", l.OnBusy)
-	}
-	if l.LockTimeoutMS < 1 {
-		return invalid("lock_timeout must be at least one millisecond.")
-	}
-	return nil
-}
+// ClosuresTable is the name of the table that records when versions of the target were closed.
+func (l *Load) ClosuresTable() string { return ident.Derived(l.Target.Name, "__closures") }
 
-// checkBuilt names what is documented and not there yet.
-func (l *Load) checkBuilt() error {
-	for _, option := range []struct {
-		asked bool
-		what  string
-	}{
-		{l.IncrementalColumn != "", "incremental_column (loads by watermark)"},
-		{l.HasTTL, "ttl (expiry of versions)"},
-		{l.HandleDeletes != "" && l.Mode != SCD2, `handle_deletes with mode="merge"`},
-		{l.OnDrift == DriftEvolve, `on_drift="evolve"`},
-		{l.ForcePath == CrossDB, `force_path="cross_db" (staging by COPY)`},
-		{l.CrossServer && l.ForcePath != SameDB, `loading from another database (the path "cross_db")`},
-	} {
-		if option.asked {
-			return fault.NotBuilt(option.what)
-		}
-	}
-	return nil
+// Fills reports whether the load itself fills the column of that name, and does not take it from the source.
+func (l *Load) Fills(name string) bool {
+	return name == LoadedAt || name == BatchID || name == l.MarksDeleted() && name != "" || l.Mode == SCD2 && l.History.has(name)
 }
 
 // CheckColumns refuses loads whose keys or columns do not fit the table. It fills in the default columns.
 func (l *Load) CheckColumns() error {
-	if !l.Mode.Keyed() {
+	if err := l.checkIncremental(); err != nil {
+		return err
+	}
+	if l.Mode == Truncate && l.Replace == ReplaceDiff {
+		l.Keys, l.UpdateColumns = l.Target.PrimaryKey(), nil
+	} else if !l.Mode.Keyed() {
 		return nil
 	}
 	if len(l.Keys) == 0 {
@@ -160,6 +162,30 @@ func (l *Load) CheckColumns() error {
 	return l.checkMerge()
 }
 
+// checkIncremental refuses a watermark that has no order, and a lag or cap that it cannot have.
+func (l *Load) checkIncremental() error {
+	if l.IncrementalColumn == "" {
+		return nil
+	}
+	if err := l.checkNames("incremental_column", []string{l.IncrementalColumn}); err != nil {
+		return err
+	}
+	t := l.Target.Column(l.IncrementalColumn).Type
+	switch {
+	case t.Order == types.Unordered:
+		return invalid("incremental_column=%q is %s, whose values do not grow.", l.IncrementalColumn, t.SQL()).WithHint("Use a column of times, numbers or text that later rows have greater values of.")
+	case l.Lag.Given() && t.Order == types.ByText:
+		return invalid("lag needs an incremental_column of times or numbers; %q is %s.", l.IncrementalColumn, t.SQL())
+	case l.Lag.Microseconds != 0 && t.Order != types.ByTime:
+		return invalid("lag is a number for incremental_column=%q, which is %s.", l.IncrementalColumn, t.SQL())
+	case l.Lag.Number != "" && t.Order != types.ByNumber:
+		return invalid("lag is a timedelta for incremental_column=%q, which is %s.", l.IncrementalColumn, t.SQL())
+	case l.WatermarkCap != nil && *l.WatermarkCap && t.Order != types.ByTime:
+		return invalid("watermark_cap needs an incremental_column of times; %q is %s, and nobody knows which of its values are still to be committed.", l.IncrementalColumn, t.SQL())
+	}
+	return nil
+}
+
 func (l *Load) checkNames(option string, names []string) error {
 	for i, name := range names {
 		if l.Target.Column(name) == nil {
@@ -168,7 +194,7 @@ func (l *Load) checkNames(option string, names []string) error {
 		if slices.Contains(names[:i], name) {
 			return invalid("%s names the column %q twice.", option, name)
 		}
-		if IsMetadata(l.Mode, name) {
+		if l.Fills(name) {
 			return invalid("%s names the column %q, which the load itself fills.", option, name)
 		}
 	}
@@ -212,7 +238,7 @@ func (l *Load) checkMerge() error {
 func (l *Load) others() []string {
 	names := []string{}
 	for _, c := range l.Target.Columns {
-		if !slices.Contains(l.Keys, c.Name) && !IsMetadata(l.Mode, c.Name) {
+		if !slices.Contains(l.Keys, c.Name) && !l.Fills(c.Name) {
 			names = append(names, c.Name)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/types"
 )
 
 // The temporary tables of a load. They are named with their schema, so that nothing of the same name elsewhere can stand in for them.
@@ -18,27 +20,98 @@ const (
 // stage puts the source rows into a temporary table of the declared types: the query is evaluated once, and values are converted and refused
 // as an INSERT into the target would do.
 func (r Request) stage() []Step {
-	columns := r.sourced()
-	names := columnNames(columns)
-	values := prefixed("q", names)
 	var definitions []string
-	for _, c := range columns {
+	for _, c := range r.sourced() {
 		definitions = append(definitions, ident.Quote(c.Name)+" "+c.Type.SQL()+notNull(c.Nullable))
 	}
-	if event := r.Load.EventTimestampColumn; event != "" {
+	if r.Load.EventTimestampColumn != "" {
 		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL CHECK ("+r.own("event_at")+" < 'infinity')")
-		names, values = append(names, r.own("event_at")), append(values, "q."+ident.Quote(event))
 	}
-	return []Step{
+	steps := []Step{
 		{
 			Name: "create staging", Why: "the declared types, so that values are converted and refused as the target would",
 			SQL: "CREATE TEMPORARY TABLE " + unqualified(stageTable) + " (\n    " + strings.Join(definitions, ",\n    ") + "\n) ON COMMIT DROP",
 		},
-		{
-			Name: "stage", Why: "the query runs once; everything that follows reads its result", Boundary: Source, Counts: Staged,
-			SQL: insertInto(stageTable, identifiers(names)) + "\n" + list("SELECT", values) + "\nFROM " + r.query(),
-		},
+		r.fill(),
 		{Name: "analyze staging", Why: "the planner must know how many rows there are", SQL: "ANALYZE " + stageTable, Boundary: Ours},
+	}
+	if r.Load.IncrementalColumn != "" {
+		steps = append(steps, r.mark())
+	}
+	return steps
+}
+
+// fill evaluates the query into the staging table: here, or on another server.
+func (r Request) fill() Step {
+	var b binder
+	staged := r.Staged()
+	names, values := make([]string, len(staged)), make([]string, len(staged))
+	for i, c := range staged {
+		names[i], values[i] = c.Name, "q."+ident.Quote(c.From)
+	}
+	step := Step{Name: "stage", Why: "the query runs once; everything that follows reads its result", Boundary: Source, Counts: Staged}
+	if r.Load.Path() == spec.CrossDB {
+		step.Why = "the query runs once, on its own server; its rows come over as they are"
+		step.Extract = "COPY (\n" + r.selecting(values, r.fresh(func(p Parameter) string { return ":" + string(p) })) + "\n) TO STDOUT (FORMAT binary)"
+		step.SQL = "COPY " + stageTable + " (" + ident.List(names) + ") FROM STDIN (FORMAT binary)"
+		return step
+	}
+	where := ""
+	if r.Load.IncrementalColumn != "" {
+		where = r.fresh(func(p Parameter) string {
+			if p == Since && r.Load.LastValueLiteral != "" {
+				return r.Load.LastValueLiteral
+			}
+			return r.bound(&b)(p)
+		})
+	}
+	step.SQL, step.Parameters = insertInto(stageTable, identifiers(names))+"\n"+r.selecting(values, where), b.parameters
+	return step
+}
+
+// selecting is the SELECT of values of the user's query.
+func (r Request) selecting(values []string, where string) string {
+	text := list("SELECT", values) + "\nFROM " + r.query()
+	if where != "" {
+		text += "\nWHERE " + where
+	}
+	return text
+}
+
+// StagedColumn is a column of the staging table: its name and type, and the column of the query that it comes from.
+type StagedColumn struct {
+	Name, From string
+	Type       types.Type
+}
+
+// Staged are the columns of the staging table.
+func (r Request) Staged() []StagedColumn {
+	var staged []StagedColumn
+	for _, c := range r.sourced() {
+		staged = append(staged, StagedColumn{c.Name, c.Name, c.Type})
+	}
+	if event := r.Load.EventTimestampColumn; event != "" {
+		staged = append(staged, StagedColumn{r.own("event_at"), event, types.Must("timestamp_tz")})
+	}
+	return staged
+}
+
+// mark finds what the watermark will be. It never goes back, and stays behind the cap.
+func (r Request) mark() Step {
+	var b binder
+	c := r.Table.Column(r.Load.IncrementalColumn)
+	bound, column := r.bound(&b), "s."+ident.Quote(c.Name)
+	greatest := "max(" + column + r.collated() + ")"
+	if r.Capped() && !r.HoldsBack() { // rows that were held back are not among these
+		greatest = "least(" + greatest + ", " + bound(Cap) + ")"
+	}
+	where := column + " IS NOT NULL"
+	if c.Type.Finite != "" {
+		where = fmt.Sprintf(c.Type.Finite, column)
+	}
+	return Step{
+		Name: "watermark", Why: "how far this load has read; the next one starts there", Marks: true,
+		SQL: "SELECT CASE WHEN count(*) > 0 THEN greatest(" + greatest + ", " + bound(Watermark) + ")::text END\nFROM " + stageTable + " AS s\nWHERE " + where, Parameters: b.parameters,
 	}
 }
 
@@ -159,25 +232,6 @@ func countChanges(conditions []string, counts ...Count) Step {
 	}
 	return Step{
 		Name: "count changes", Why: "what follows must change exactly as many rows",
-		SQL: "SELECT " + strings.Join(conditions, ", ") + "\nFROM " + changesTable, Expects: counts,
-	}
-}
-
-// chooseWay lets the planner go straight to the places of changed rows when they are few: it cannot know that they are sorted by place, and would
-// read the whole table for a hash join. condition selects the changes that the statement after it is about.
-func (r Request) chooseWay(condition string) Step {
-	return Step{
-		Name: "choose way", Why: "fewer than a third of the rows change: go to their places; more, or in partitions: read the table once",
-		SQL: "SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)\nFROM pg_settings, (\n    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few\n" +
-			"    FROM " + changesTable + " AS c, pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.target()) + "::regclass AND s.oid = " +
-			ident.Literal(stageTable) + "::regclass AND t.relkind = 'r' AND " + condition + "\n) AS d\nWHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
-	}
-}
-
-// planFreely takes that back.
-func planFreely() Step {
-	return Step{
-		Name: "plan freely", Why: "the planner's own choice again",
-		SQL: "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin')",
+		SQL: "SELECT " + strings.Join(conditions, ", ") + "\nFROM " + changesTable + " AS c", Expects: counts,
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/types"
 )
 
 // Parameter is a value that only the run knows, bound as $1, $2, ... of a step.
@@ -16,8 +17,11 @@ type Parameter string
 
 // The parameters of steps.
 const (
-	LoadTime Parameter = "load_time" // timestamptz, one for the whole run
-	RunID    Parameter = "run_id"    // uuid
+	LoadTime  Parameter = "load_time" // timestamptz, one for the whole run
+	RunID     Parameter = "run_id"    // uuid
+	Since     Parameter = "since"     // where the load reads from: the stored watermark less the lag; NULL at the first run
+	Watermark Parameter = "watermark" // the stored watermark, NULL at the first run
+	Cap       Parameter = "cap"       // what is younger may still be joined by rows that are older; NULL for no cap
 )
 
 // Step is one statement of a load.
@@ -36,6 +40,10 @@ type Step struct {
 	Expects []Count
 	// As is a count that the number of changed rows must equal.
 	As Count
+	// Extract is what the source runs when the rows come from another server: its output is the input of SQL.
+	Extract string
+	// Marks: the one value of the query is the text of the watermark after this load, or NULL to leave it.
+	Marks bool
 	// Boundary tells the run what to do before the step.
 	Boundary Boundary
 }
@@ -49,6 +57,7 @@ const (
 	Inserted Count = "inserted"
 	Updated  Count = "updated"
 	Closed   Count = "closed"
+	Deleted  Count = "deleted"
 )
 
 // Boundary is a point between steps that the run must know.
@@ -93,7 +102,7 @@ func (r Request) target() string { return ident.Qualified(r.Table.Schema, r.Tabl
 
 // sourced are the columns that come from the source: all but those that the load fills.
 func (r Request) sourced() []spec.Column {
-	return slices.DeleteFunc(slices.Clone(r.Table.Columns), func(c spec.Column) bool { return spec.IsMetadata(r.Load.Mode, c.Name) })
+	return slices.DeleteFunc(slices.Clone(r.Table.Columns), func(c spec.Column) bool { return r.Load.Fills(c.Name) })
 }
 
 // Needs are the columns that the user's query must deliver.
@@ -121,10 +130,68 @@ func (r Request) filled(use func(Parameter) string) (columns, values []string) {
 // query is the user's SELECT as a source of rows. A comment at its end must not swallow the bracket.
 func (r Request) query() string { return "(\n" + r.Load.Query + "\n) AS q" }
 
+// fresh is the condition on the rows of q that a load by watermark reads, or "". Append takes what is greater than the watermark, and leaves out what would be
+// read again and again because nothing is greater than it (infinity, NaN); the others take equal values too, since reading a row twice does no harm. bound gives
+// the value of a parameter: NULL where there is none.
+func (r Request) fresh(bound func(Parameter) string) string {
+	name := r.Load.IncrementalColumn
+	if name == "" {
+		return ""
+	}
+	column, order := "q."+ident.Quote(name), r.collated()
+	since := bound(Since)
+	if r.Load.Mode != spec.Append {
+		return "(" + since + " IS NULL OR " + column + order + " >= " + since + ")"
+	}
+	text := column + order + " > " + since
+	if finite := r.Table.Column(name).Type.Finite; finite != "" {
+		text += " AND " + fmt.Sprintf(finite, column)
+	}
+	text = "(" + since + " IS NULL OR " + text + ")"
+	if r.HoldsBack() {
+		held := bound(Cap)
+		text += "\n    AND (" + held + " IS NULL OR " + column + " < " + held + ")"
+	}
+	return text
+}
+
+// HoldsBack reports whether rows beyond the cap are left for a later run: an append that loaded them would have to load them twice.
+func (r Request) HoldsBack() bool {
+	return r.Load.Mode == spec.Append && r.Load.WatermarkCap != nil && *r.Load.WatermarkCap
+}
+
+// Capped reports whether the watermark stays behind the oldest transaction of the source.
+func (r Request) Capped() bool {
+	if r.Load.IncrementalColumn == "" || r.Table.Column(r.Load.IncrementalColumn).Type.Order != types.ByTime {
+		return false
+	}
+	if r.Load.WatermarkCap != nil {
+		return *r.Load.WatermarkCap
+	}
+	return r.Load.Mode != spec.Append
+}
+
+// collated makes both ends of a load agree on the order of texts: the default order of the one database, or that of their bytes in two.
+func (r Request) collated() string {
+	if r.Table.Column(r.Load.IncrementalColumn).Type.Order != types.ByText {
+		return ""
+	}
+	if r.Load.Path() == spec.CrossDB {
+		return ` COLLATE "C"`
+	}
+	return ` COLLATE "default"`
+}
+
 // binder numbers the parameters of one statement.
 type binder struct{ parameters []Parameter }
 
 var casts = map[Parameter]string{LoadTime: "::timestamptz", RunID: "::uuid"}
+
+// bound is use for the parameters whose type is that of the incremental column.
+func (r Request) bound(b *binder) func(Parameter) string {
+	cast := "::" + r.Table.Column(r.Load.IncrementalColumn).Type.Base()
+	return func(p Parameter) string { return b.use(p) + cast }
+}
 
 func (b *binder) use(p Parameter) string {
 	i := slices.Index(b.parameters, p)

@@ -9,15 +9,16 @@ type truncateReplace struct{}
 func init() { register(truncateReplace{}, spec.Truncate) }
 
 func (truncateReplace) Steps(r Request) []Step {
-	var b binder
-	names := columnNames(r.sourced())
-	filled, values := r.filled(b.use)
-	return append(r.stage(),
-		Step{Name: "truncate", Boundary: Writes, Why: "readers wait from here to the commit, and see the old or the new content", SQL: "TRUNCATE TABLE " + r.target()},
-		Step{
-			Name: "insert", Why: "all staged rows", Counts: Inserted, As: Staged,
-			SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
-				list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + stageTable + " AS s",
-			Parameters: b.parameters,
-		})
+	empty := Step{
+		Name: "truncate", Boundary: Writes, Why: "readers wait from here to the commit, and see the old or the new content; readers of an older snapshot see an empty table",
+		SQL: "TRUNCATE TABLE " + r.target(),
+	}
+	switch r.Load.Replace {
+	case spec.ReplaceDiff: // by the primary key, as a merge that deletes
+		return mergeUpsert{}.Steps(r)
+	case spec.ReplaceDelete:
+		empty = Step{Name: "delete", Boundary: Writes, Why: "every row; readers go on, and see the old or the new content", SQL: "DELETE FROM " + r.target()}
+		return append(r.stage(), r.lockTarget(), empty, r.insertStaged())
+	}
+	return append(r.stage(), empty, r.insertStaged())
 }

@@ -5,6 +5,7 @@ import "github.com/ematix/ematix-flow/core/internal/fault"
 func init() {
 	register(Definition{
 		Kind: "numeric", Parameters: []string{"precision", "scale"}, DDL: "NUMERIC(%d,%d)", Formatted: "numeric(%d,%d)",
+		Order: ByNumber, Finite: "%s <> 'NaN'",
 		Check: func(t Type) error {
 			// 1000 is what PostgreSQL takes; a negative scale or one above the precision is not offered by the declaration.
 			if p, s := t.Values[0], t.Values[1]; p < 1 || p > 1000 || s < 0 || s > p {

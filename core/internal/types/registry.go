@@ -28,10 +28,25 @@ type Definition struct {
 	Backslash bool
 	// Check refuses parameters that PostgreSQL would refuse.
 	Check func(Type) error
+	// Order says whether later rows can be told by greater values; Finite is a condition that holds for values that do not mean "for ever" or
+	// "no number", with %s for the value. Empty where all are finite.
+	Order  Order
+	Finite string
 	// Misfit is a condition that is true when a value of another type cannot be stored, for telling which column it was. %[1]s is the value,
 	// %[2]d and %[3]d the parameters. Empty where every value of a type that can be assigned fits.
 	Misfit string
 }
+
+// Order is how the values of a type grow.
+type Order int
+
+// The orders.
+const (
+	Unordered Order = iota
+	ByText
+	ByNumber
+	ByTime
+)
 
 // Type is a column type with its parameters.
 type Type struct {

@@ -7,9 +7,9 @@ const maxLength = 10485760
 
 func init() {
 	register(
-		Definition{Kind: "text", DDL: "TEXT", Formatted: "text", Backslash: true},
+		Definition{Kind: "text", DDL: "TEXT", Formatted: "text", Order: ByText, Backslash: true},
 		Definition{
-			Kind: "string", Parameters: []string{"length"}, DDL: "VARCHAR(%d)", Formatted: "character varying(%d)", Backslash: true,
+			Kind: "string", Parameters: []string{"length"}, DDL: "VARCHAR(%d)", Formatted: "character varying(%d)", Order: ByText, Backslash: true,
 			Check: func(t Type) error {
 				if n := t.Values[0]; n < 1 || n > maxLength {
 					return fault.New(fault.InvalidSpec, "string(%d): the length goes from 1 to %d characters.", n, maxLength)

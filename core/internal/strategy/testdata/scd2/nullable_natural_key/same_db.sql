@@ -52,8 +52,8 @@ ORDER BY t.ctid;  -- $1: load_time
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE _ematix_action <> 'open'), count(*) FILTER (WHERE _ematix_action <> 'close')
-FROM pg_temp._ematix_changes;
+SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
+FROM pg_temp._ematix_changes AS c;
 
 -- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
@@ -62,7 +62,7 @@ FROM pg_settings, (
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
 
 -- 10. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.rates AS t
@@ -71,7 +71,7 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.country = c.country AND ARRAY[t.region] = ARRAY[c.region]) IS TRUE AND t.is_current;
 
 -- 11. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
 
 -- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.rates (

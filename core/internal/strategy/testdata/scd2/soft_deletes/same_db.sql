@@ -55,28 +55,39 @@ ORDER BY t.ctid;  -- $1: load_time
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE _ematix_action <> 'open'), count(*) FILTER (WHERE _ematix_action <> 'close')
-FROM pg_temp._ematix_changes;
+SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close'), count(*) FILTER (WHERE c._ematix_action = 'close')
+FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 9. guard deletes: a source that lost its rows must not empty the table
+SELECT count(*)
+FROM pg_temp._ematix_changes AS c
+WHERE c._ematix_action = 'close';
+-- only where that is not 0:
+SELECT d.gone, d.present
+FROM (
+    SELECT (SELECT count(*) FROM pg_temp._ematix_changes AS c WHERE c._ematix_action = 'close') AS gone, (SELECT count(*) FROM warehouse.customers AS t WHERE t.is_current) AS present
+) AS d
+WHERE d.gone > 100 AND NOT EXISTS (SELECT FROM pg_temp._ematix_stage);
+
+-- 10. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
 SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
 FROM pg_settings, (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
 ) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
 
--- 10. close: versions that are replaced or gone; their end is the start of what follows
+-- 11. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.customers AS t
 SET valid_to = c._ematix_at, is_current = false
 FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
--- 11. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin');
+-- 12. plan freely: the planner's own choice again
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
 
--- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
+-- 13. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
     customer_id, email, balance, profile, valid_from, valid_to, is_current, row_hash, _loaded_at,
     _batch_id

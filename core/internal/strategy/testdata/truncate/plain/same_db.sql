@@ -16,7 +16,7 @@ SELECT * FROM (VALUES (1::bigint, 'a@x.org', 10.5, NULL::json), (2, 'b@x.org', N
 -- 3. analyze staging: the planner must know how many rows there are
 ANALYZE pg_temp._ematix_stage;
 
--- 4. truncate: readers wait from here to the commit, and see the old or the new content
+-- 4. truncate: readers wait from here to the commit, and see the old or the new content; readers of an older snapshot see an empty table
 TRUNCATE TABLE warehouse.customers;
 
 -- 5. insert: all staged rows
