@@ -1,0 +1,313 @@
+package pg
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+)
+
+// The phases of a relay, as its errors have them: on which side it failed.
+const (
+	ReadSource = "read source"
+	Stage      = "stage"
+)
+
+const (
+	// Measured: from 64 KiB on the size makes no difference; four let either side run ahead while the other waits for its disk.
+	blockSize, blockCount = 128 << 10, 4
+	// endWait is how long the other side gets to end its COPY after one has failed; then its session is given up.
+	endWait = 10 * time.Second
+)
+
+// block is a piece of the stream, with the head of a CopyData message before it. Its borders mean nothing.
+type block struct {
+	message []byte
+	rows    int64 // that had come from the source when it was full
+}
+
+const messageHead = 5 // the type and the length
+
+// relay carries the stream of one COPY into another.
+type relay struct {
+	source, target *pgconn.PgConn
+	progress       func(rows, bytes int64)
+
+	free, full chan *block
+	current    *block // the reader's
+	rows       atomic.Int64
+	trailer    bool // the stream has ended as a binary COPY does
+	sent       pgconn.CommandTag
+
+	starving  atomic.Bool // the writer waits for the source
+	stopped   chan struct{}
+	giveUp    func() // ends the COPY of the source
+	failOnce  sync.Once
+	failure   error
+	failPhase string
+}
+
+// Relay runs copyOut (COPY ... TO STDOUT (FORMAT binary)) on the source and copyIn (COPY ... FROM STDIN (FORMAT binary)) on the target, and passes the bytes on undecoded,
+// in a fixed number of blocks. Both sessions may be in a transaction. The error is that of the side which failed first, its phase says which: ReadSource or Stage. The
+// other side is ended: its COPY fails and its transaction can go back to a savepoint, unless it does not answer either; then its session is closed. The number of
+// rows is that of both servers; after an error, how many rows the source had sent.
+//
+// progress is called from one goroutine, and not after Relay has returned; it may be nil.
+func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *pgconn.PgConn, copyIn string, progress func(rows, bytes int64)) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, Fault(err, ReadSource)
+	}
+	if err := beginCopy(ctx, target, copyIn); err != nil {
+		return 0, Fault(err, Stage)
+	}
+	r := &relay{source: source, target: target, progress: progress, stopped: make(chan struct{})}
+	r.free, r.full = make(chan *block, blockCount), make(chan *block, blockCount)
+	for range blockCount {
+		r.free <- &block{message: make([]byte, messageHead, blockSize)}
+	}
+	sourceCtx, giveUp := context.WithCancel(ctx)
+	r.giveUp = giveUp
+	defer giveUp()
+	unwatch := context.AfterFunc(ctx, func() { r.fail(r.laggard(), ctx.Err()) })
+	defer unwatch()
+
+	var ends sync.WaitGroup
+	ends.Go(func() { r.read(sourceCtx, copyOut) })
+	ends.Go(r.write)
+	received, err := r.answer(ctx)
+	if err != nil {
+		r.fail(Stage, err)
+	}
+	ends.Wait()
+	if r.failure == nil && received.RowsAffected() != r.sent.RowsAffected() {
+		r.fail(Stage, fault.New(fault.InternalError, "The source sent %d rows, and %d arrived.", r.sent.RowsAffected(), received.RowsAffected()))
+	}
+	_ = target.Conn().SetDeadline(time.Time{}) // one that fail has set; a closed session does not care
+	if r.failure != nil {
+		return r.rows.Load(), r.told()
+	}
+	return received.RowsAffected(), nil
+}
+
+// beginCopy brings the target to where it takes rows. Nothing is read from the source before.
+func beginCopy(ctx context.Context, target *pgconn.PgConn, sql string) error {
+	if err := target.SyncConn(ctx); err != nil {
+		return err
+	}
+	target.Frontend().SendQuery(&pgproto3.Query{String: sql})
+	if err := target.Frontend().Flush(); err != nil {
+		return err
+	}
+	var refused error
+	for {
+		message, err := receive(ctx, target)
+		if err != nil {
+			return err
+		}
+		switch message := message.(type) {
+		case *pgproto3.CopyInResponse:
+			return nil
+		case *pgproto3.ErrorResponse:
+			refused = pgconn.ErrorResponseToPgError(message)
+		case *pgproto3.ReadyForQuery:
+			if refused == nil {
+				refused = fault.New(fault.InternalError, "The statement is no COPY ... FROM STDIN.")
+			}
+			return refused
+		}
+	}
+}
+
+// receive takes the next message, also of a cancelled context: what a statement answers must be read to its end, or the session is lost.
+func receive(ctx context.Context, conn *pgconn.PgConn) (pgproto3.BackendMessage, error) {
+	if ctx.Err() != nil {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+		defer cancel()
+		ctx = late
+	}
+	message, err := conn.ReceiveMessage(ctx)
+	if err != nil && !conn.IsClosed() { // after a timeout nobody knows what comes next
+		now, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Millisecond)
+		defer cancel()
+		_ = conn.Close(now)
+	}
+	return message, err
+}
+
+// fail keeps the first failure, and ends both sides.
+func (r *relay) fail(phase string, err error) {
+	r.failOnce.Do(func() {
+		r.failure, r.failPhase = err, phase
+		_ = r.target.Conn().SetDeadline(time.Now().Add(endWait))
+		close(r.stopped)
+		r.giveUp()
+	})
+}
+
+// laggard is the side that the other one waits for.
+func (r *relay) laggard() string {
+	if r.starving.Load() {
+		return ReadSource
+	}
+	return Stage
+}
+
+// told is the failure with the side that it is of.
+func (r *relay) told() error {
+	e := Fault(r.failure, r.failPhase)
+	e.Phase = r.failPhase
+	side := "target"
+	if r.failPhase == ReadSource {
+		side = "source"
+	}
+	switch {
+	case e.Kind == fault.InternalError:
+	case e.SQLState == "":
+		e.Message = strings.Replace(e.Message, "The connection to the server", "The connection to the "+side+" database", 1)
+		e.Message = strings.Replace(e.Message, "The server", "The "+side+" database", 1)
+	case r.failPhase == ReadSource:
+		e.Message = "In the source database: " + e.Message
+	}
+	return e
+}
+
+// read runs the COPY of the source. The stream ends only when the source has said that it was all of it.
+func (r *relay) read(ctx context.Context, sql string) {
+	defer close(r.full)
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			r.fail(ReadSource, fault.Recovered("the relay", panicked))
+			_ = r.source.Conn().Close() // in the middle of a stream it is of no use
+		}
+	}()
+	tag, err := r.source.CopyTo(ctx, r, sql)
+	switch {
+	case err != nil:
+		r.fail(ReadSource, err)
+		return
+	case !strings.HasPrefix(tag.String(), "COPY ") || !r.trailer:
+		r.fail(ReadSource, fault.New(fault.InternalError, "The stream of the source ended without its end."))
+		return
+	}
+	r.sent = tag
+	r.pass()
+}
+
+// Write takes what the source sends, one row at a time: the server writes a message for each.
+func (r *relay) Write(data []byte) (int, error) {
+	size := len(data)
+	r.trailer = size >= 2 && data[size-1] == 0xff && data[size-2] == 0xff
+	if size != 2 || !r.trailer {
+		r.rows.Add(1)
+	}
+	for len(data) > 0 {
+		if r.current == nil {
+			select {
+			case r.current = <-r.free:
+			case <-r.stopped:
+				return size, nil // an error would close the session: the rest is passed over until the server has ended the COPY
+			}
+		}
+		m := r.current.message
+		n := copy(m[len(m):cap(m)], data)
+		r.current.message = m[:len(m)+n]
+		data = data[n:]
+		if len(r.current.message) == cap(m) {
+			r.pass()
+		}
+	}
+	return size, nil
+}
+
+// pass hands the current block to the writer. There is always room: full takes as many blocks as there are.
+func (r *relay) pass() {
+	if r.current != nil {
+		r.current.rows = r.rows.Load()
+		r.full <- r.current
+		r.current = nil
+	}
+}
+
+// write sends the blocks to the target, then CopyDone, or CopyFail when it is not all there. It writes to the socket itself: the driver's buffer belongs to the
+// goroutine that reads the answers.
+func (r *relay) write() {
+	last, err := (&pgproto3.CopyDone{}).Encode(nil)
+	if pumped := r.pump(); pumped != nil {
+		r.fail(Stage, pumped)
+	}
+	select {
+	case <-r.stopped:
+		last, err = (&pgproto3.CopyFail{Message: "the other side of the relay has ended"}).Encode(nil)
+	default:
+	}
+	if err == nil {
+		_, err = r.target.Conn().Write(last)
+	}
+	if err != nil {
+		r.fail(Stage, err)
+	}
+}
+
+func (r *relay) pump() (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fault.Recovered("the relay", panicked)
+		}
+	}()
+	var bytes int64
+	for {
+		var b *block
+		open := true
+		r.starving.Store(true)
+		select {
+		case b, open = <-r.full:
+		case <-r.stopped:
+			return nil
+		}
+		r.starving.Store(false)
+		if !open {
+			return nil
+		}
+		b.message[0] = 'd'
+		binary.BigEndian.PutUint32(b.message[1:], uint32(len(b.message)-1)) //nolint:gosec // at most blockSize
+		if _, err := r.target.Conn().Write(b.message); err != nil {
+			return err
+		}
+		bytes += int64(len(b.message) - messageHead)
+		rows := b.rows
+		b.message = b.message[:messageHead]
+		r.free <- b
+		if r.progress != nil {
+			r.progress(rows, bytes)
+		}
+	}
+}
+
+// answer reads what the target says, up to the end of its COPY. It listens all the time, so that an error ends the relay at once, whatever the source does.
+func (r *relay) answer(ctx context.Context) (tag pgconn.CommandTag, err error) {
+	for {
+		message, err := receive(ctx, r.target)
+		if err != nil {
+			return tag, err
+		}
+		switch message := message.(type) {
+		case *pgproto3.ErrorResponse:
+			r.fail(Stage, pgconn.ErrorResponseToPgError(message))
+		case *pgproto3.CommandComplete:
+			tag = pgconn.NewCommandTag(string(message.CommandTag))
+		case *pgproto3.ReadyForQuery:
+			if r.failure == nil && !strings.HasPrefix(tag.String(), "COPY ") {
+				return tag, errors.New("the target ended its COPY without saying how many rows it took")
+			}
+			return tag, nil
+		}
+	}
+}
