@@ -19,56 +19,60 @@ import (
 // Every strategy passes the same suite, with the same cases whose SQL is stored: what a load promises whatever its mode.
 func TestEveryStrategyKeepsThePromises(t *testing.T) {
 	for _, folder := range caseFolders(t) {
-		t.Run(strings.TrimPrefix(folder, cases+"/"), func(t *testing.T) {
-			s := newSuite(t, folder)
-			staged := s.count("SELECT count(*) FROM (\n" + s.load(t).Query + "\n) AS q")
-
-			t.Run("a dry run changes nothing", func(t *testing.T) {
-				load := s.load(t)
-				load.DryRun = true
-				if r := s.must(t, load); *r.RowsInserted != staged || r.Status != "dry_run" {
-					t.Errorf("dry run: inserted %d as %q, want %d as dry_run", *r.RowsInserted, r.Status, staged)
-				}
-				if s.exists() || s.count("SELECT count(*) FROM ematix_flow.run_history") != 0 {
-					t.Error("a dry run left a table or a history row")
-				}
-			})
-			t.Run("the first run inserts every row and records it", func(t *testing.T) {
-				r := s.must(t, s.load(t))
-				if *r.RowsInserted != staged || s.count("SELECT count(*) FROM "+s.target) != staged {
-					t.Errorf("inserted %d, want %d", *r.RowsInserted, staged)
-				}
-				if n := s.count("SELECT count(*) FROM ematix_flow.run_history WHERE run_id = '" + r.RunID + "' AND status = 'success' AND finished_at >= started_at AND xact_id IS NOT NULL"); n != 1 {
-					t.Error("no success row of the run in the history")
-				}
-				if n := s.count("SELECT count(*) FROM " + s.target + " WHERE _batch_id <> '" + r.RunID + "'"); n != 0 {
-					t.Errorf("%d rows do not carry the run's id", n)
-				}
-			})
-			t.Run("the second run adds nothing that is there", func(t *testing.T) { s.again(t, staged) })
-			t.Run("a failing query leaves the table as it was", func(t *testing.T) { s.failing(t) })
-			t.Run("nothing is left in the session", func(t *testing.T) {
-				if n := s.count("SELECT count(*) FROM pg_class WHERE relpersistence = 't'"); n != 0 {
-					t.Errorf("%d temporary relations are left", n)
-				}
-				if n := s.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); n != 0 {
-					t.Errorf("%d advisory locks are left", n)
-				}
-			})
-		})
+		for _, path := range []string{spec.SameDB, spec.CrossDB} {
+			t.Run(strings.TrimPrefix(folder, cases+"/")+"/"+path, func(t *testing.T) { keepsThePromises(t, newSuite(t, folder, path)) })
+		}
 	}
+}
+
+func keepsThePromises(t *testing.T, s *suite) {
+	staged := s.count("SELECT count(*) FROM (\n" + s.load(t).Query + "\n) AS q")
+
+	t.Run("a dry run changes nothing", func(t *testing.T) {
+		load := s.load(t)
+		load.DryRun = true
+		if r := s.must(t, load); *r.RowsInserted != staged || r.Status != "dry_run" {
+			t.Errorf("dry run: inserted %d as %q, want %d as dry_run", *r.RowsInserted, r.Status, staged)
+		}
+		if s.exists() || s.count("SELECT count(*) FROM ematix_flow.run_history") != 0 {
+			t.Error("a dry run left a table or a history row")
+		}
+	})
+	t.Run("the first run inserts every row and records it", func(t *testing.T) {
+		r := s.must(t, s.load(t))
+		if *r.RowsInserted != staged || s.count("SELECT count(*) FROM "+s.target) != staged {
+			t.Errorf("inserted %d, want %d", *r.RowsInserted, staged)
+		}
+		if n := s.count("SELECT count(*) FROM ematix_flow.run_history WHERE run_id = '" + r.RunID + "' AND status = 'success' AND finished_at >= started_at AND xact_id IS NOT NULL"); n != 1 {
+			t.Error("no success row of the run in the history")
+		}
+		if n := s.count("SELECT count(*) FROM " + s.target + " WHERE _batch_id <> '" + r.RunID + "'"); n != 0 {
+			t.Errorf("%d rows do not carry the run's id", n)
+		}
+	})
+	t.Run("the second run adds nothing that is there", func(t *testing.T) { s.again(t, staged) })
+	t.Run("a failing query leaves the table as it was", func(t *testing.T) { s.failing(t) })
+	t.Run("nothing is left in the session", func(t *testing.T) {
+		if n := s.count("SELECT count(*) FROM pg_class WHERE relpersistence = 't'"); n != 0 {
+			t.Errorf("%d temporary relations are left", n)
+		}
+		if n := s.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); n != 0 {
+			t.Errorf("%d advisory locks are left", n)
+		}
+	})
 }
 
 // suite is one case on a database of its own; its observer looks at the results without our code.
 type suite struct {
 	folder   string
+	path     string
 	target   string
 	server   *pg.Server
 	observer *pgx.Conn
 	t        *testing.T
 }
 
-func newSuite(t *testing.T, folder string) *suite {
+func newSuite(t *testing.T, folder, path string) *suite {
 	t.Helper()
 	ctx, url := context.Background(), testkit.Server(t)
 	dsn, err := pg.ParseDSN(url)
@@ -85,13 +89,17 @@ func newSuite(t *testing.T, folder string) *suite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = observer.Close(ctx) }) // the database is dropped next
-	s := &suite{folder: folder, server: server, observer: observer, t: t}
+	s := &suite{folder: folder, path: path, server: server, observer: observer, t: t}
 	table := s.load(t).Target
 	s.target = ident.Qualified(table.Schema, table.Name)
 	return s
 }
 
-func (s *suite) load(t *testing.T) *spec.Load { return readCase(t, s.folder) }
+func (s *suite) load(t *testing.T) *spec.Load {
+	load := readCase(t, s.folder)
+	load.ForcePath = s.path
+	return load
+}
 
 func (s *suite) sync(t *testing.T, load *spec.Load) (*run.Result, error) {
 	t.Helper()
@@ -99,7 +107,7 @@ func (s *suite) sync(t *testing.T, load *spec.Load) (*run.Result, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run.Sync(context.Background(), s.server, p, Version, func(string, int64) {})
+	return run.Sync(context.Background(), s.server, s.server, p, Version, func(string, int64) {})
 }
 
 func (s *suite) must(t *testing.T, load *spec.Load) *run.Result {

@@ -55,11 +55,15 @@ func caseFolders(t *testing.T) []string {
 func TestPlansAreTheStoredOnes(t *testing.T) {
 	for _, folder := range caseFolders(t) {
 		t.Run(strings.TrimPrefix(folder, cases+"/"), func(t *testing.T) {
-			p, err := plan.Make(readCase(t, folder))
-			if err != nil {
-				t.Fatal(err)
+			for _, path := range []string{spec.SameDB, spec.CrossDB} {
+				load := readCase(t, folder)
+				load.ForcePath = path
+				p, err := plan.Make(load)
+				if err != nil {
+					t.Fatal(err)
+				}
+				testkit.Golden(t, filepath.Join(folder, path+".sql"), p.Text())
 			}
-			testkit.Golden(t, filepath.Join(folder, "same_db.sql"), p.Text())
 		})
 	}
 }

@@ -54,10 +54,9 @@ func (e *Engine) sync(ctx context.Context, c *call, args syncArgs) (*run.Result,
 	if err != nil {
 		return nil, err
 	}
-	load := args.load()
+	load, source := args.load(), server
 	if args.Source != nil {
-		source, err := e.server(*args.Source)
-		if err != nil {
+		if source, err = e.server(*args.Source); err != nil {
 			return nil, err
 		}
 		load.CrossServer = !source.DSN.Same(server.DSN)
@@ -84,7 +83,7 @@ func (e *Engine) sync(ctx context.Context, c *call, args syncArgs) (*run.Result,
 	if err != nil {
 		return nil, err
 	}
-	return run.Sync(ctx, server, p, Version, func(phase string, rows int64) { c.progress(Progress{Phase: phase, Rows: rows}) })
+	return run.Sync(ctx, server, source, p, Version, func(phase string, rows int64) { c.progress(Progress{Phase: phase, Rows: rows}) })
 }
 
 func (a *syncArgs) load() *spec.Load {

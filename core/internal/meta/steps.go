@@ -16,8 +16,8 @@ type Watermark struct {
 }
 
 // ReadWatermark is the watermark of a pipeline, or nil.
-func ReadWatermark(ctx context.Context, session *pg.Session, pipeline string) (*Watermark, error) {
-	rows, err := session.Query(ctx, "SELECT pipeline_name, column_name, last_value FROM ematix_flow.watermarks WHERE pipeline_name = $1", pipeline)
+func ReadWatermark(ctx context.Context, q pg.Querier, pipeline string) (*Watermark, error) {
+	rows, err := q.Query(ctx, "SELECT pipeline_name, column_name, last_value FROM ematix_flow.watermarks WHERE pipeline_name = $1", pipeline)
 	if err != nil {
 		return nil, stateFault(err)
 	}
@@ -29,6 +29,13 @@ func ReadWatermark(ctx context.Context, session *pg.Session, pipeline string) (*
 		return nil, nil
 	}
 	return &found[0], nil
+}
+
+// WriteWatermark stores how far a pipeline has read.
+func WriteWatermark(ctx context.Context, tx Execer, w Watermark) error {
+	_, err := tx.Exec(ctx, `INSERT INTO ematix_flow.watermarks (pipeline_name, column_name, last_value, updated_at) VALUES ($1, $2, $3, pg_catalog.clock_timestamp())
+ON CONFLICT (pipeline_name) DO UPDATE SET column_name = EXCLUDED.column_name, last_value = EXCLUDED.last_value, updated_at = EXCLUDED.updated_at`, w.Pipeline, w.Column, w.LastValue)
+	return orNil(err)
 }
 
 // Step is a post-load step as the history records it.

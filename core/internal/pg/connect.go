@@ -88,6 +88,15 @@ func (s *Server) Acquire(ctx context.Context) (*Session, error) {
 	return session, nil
 }
 
+// Dedicated opens a session of its own beside the pool; the caller closes it.
+func (s *Server) Dedicated(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, connectFault(err, s.DSN)
+	}
+	return conn, nil
+}
+
 // Close ends all sessions; those in use end when they are released.
 func (s *Server) Close() { go s.pool.Close() }
 

@@ -13,6 +13,9 @@ func (p *Plan) Text() string {
 		if step.Quick != "" {
 			fmt.Fprintf(&text, "%s;\n-- only where that is not 0:\n", step.Quick)
 		}
+		if step.Extract != "" {
+			text.WriteString("-- on the source:\n" + step.Extract + ";\n-- into:\n")
+		}
 		text.WriteString(step.SQL + ";")
 		for n, parameter := range step.Parameters {
 			fmt.Fprintf(&text, "  -- $%d: %s", n+1, parameter)

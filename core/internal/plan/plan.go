@@ -15,6 +15,8 @@ type Plan struct {
 	Path  string
 	Needs []string // columns that the query must deliver
 	Steps []strategy.Step
+	// Request is what the steps were made from; a run asks it for what depends on the source's types.
+	Request strategy.Request
 	// Guards complete a table that the load makes.
 	Guards []string
 }
@@ -34,8 +36,8 @@ func Make(load *spec.Load) (*Plan, error) {
 	if err := checkMetadata(p.Table, load); err != nil {
 		return nil, err
 	}
-	request := strategy.Request{Load: load, Table: p.Table}
-	p.Needs, p.Steps = request.Needs(), strategy.For(load.Mode).Steps(request)
+	p.Request = strategy.Request{Load: load, Table: p.Table}
+	p.Needs, p.Steps = p.Request.Needs(), strategy.For(load.Mode).Steps(p.Request)
 	if load.Mode == spec.SCD2 {
 		p.Guards = []string{ddl.GuardCurrent(p.Table, load), ddl.GuardValidity(p.Table, load.History)}
 	}

@@ -81,7 +81,7 @@ func (p *place) syncOn(ctx context.Context, server *pg.Server, l *spec.Load) (*r
 	if err != nil {
 		return nil, err
 	}
-	return run.Sync(ctx, server, made, "test", func(string, int64) {})
+	return run.Sync(ctx, server, server, made, "test", func(string, int64) {})
 }
 
 func (p *place) must(l *spec.Load) *run.Result {

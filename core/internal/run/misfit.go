@@ -16,10 +16,7 @@ import (
 // their own types, and each column is asked how many of its values cannot be stored; the transaction is given up in any case.
 func (l *load) misfit(ctx context.Context, e *fault.Error) error {
 	e.Message += ". Nothing was written."
-	if _, err := l.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT before_source"); err != nil {
-		return e
-	}
-	fields, err := l.describe(ctx)
+	fields, from, err := l.raw(ctx, e)
 	if err != nil {
 		return e
 	}
@@ -27,17 +24,12 @@ func (l *load) misfit(ctx context.Context, e *fault.Error) error {
 	if len(names) == 0 {
 		return e
 	}
-	// If the query itself cannot compute a value this fails like the load did, and the server's message is all there is to say.
-	if _, err := l.tx.Exec(ctx, "CREATE TEMPORARY TABLE _ematix_raw ON COMMIT DROP AS SELECT q.* FROM (\n"+l.plan.Load.Query+"\n) AS q"); err != nil {
-		e.Hint = "The source query itself fails on some value."
-		return e
-	}
 	counts := make([]int64, len(names))
 	targets := make([]any, len(names))
 	for i := range counts {
 		targets[i] = &counts[i]
 	}
-	if err := l.tx.QueryRow(ctx, "SELECT "+strings.Join(conditions, ", ")+" FROM pg_temp._ematix_raw AS q").Scan(targets...); err != nil {
+	if err := l.tx.QueryRow(ctx, "SELECT "+strings.Join(conditions, ", ")+" FROM "+from+" AS q").Scan(targets...); err != nil {
 		return e
 	}
 	var found []string
@@ -51,6 +43,29 @@ func (l *load) misfit(ctx context.Context, e *fault.Error) error {
 		e.Hint = "Widen the declared type, or change the values in the query."
 	}
 	return e
+}
+
+// raw is a table of the query's rows, before they were converted.
+func (l *load) raw(ctx context.Context, e *fault.Error) (fields []pgconn.FieldDescription, table string, err error) {
+	if l.arrived != nil {
+		_, err := l.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT arrived")
+		return l.arrived, arrivedTable, err
+	}
+	if l.reads != nil { // what COPY refuses it names itself, and the query is not of this database
+		return nil, "", e
+	}
+	if _, err := l.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT before_source"); err != nil {
+		return nil, "", err
+	}
+	if fields, err = l.describe(ctx); err != nil {
+		return nil, "", err
+	}
+	// If the query itself cannot compute a value this fails like the load did, and the server's message is all there is to say.
+	if _, err := l.tx.Exec(ctx, "CREATE TEMPORARY TABLE _ematix_raw ON COMMIT DROP AS SELECT q.* FROM (\n"+l.plan.Load.Query+"\n) AS q"); err != nil {
+		e.Hint = "The source query itself fails on some value."
+		return nil, "", err
+	}
+	return fields, "pg_temp._ematix_raw", nil
 }
 
 func misfits(n int64, column, declared string) string {

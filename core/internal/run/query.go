@@ -18,7 +18,7 @@ func quotedName(t *spec.Table) string { return ident.Qualified(t.Schema, t.Name)
 
 // describe asks the server what columns a query has. It takes exactly one statement, and so do we.
 func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) {
-	d, err := l.session.Conn().PgConn().Prepare(ctx, "", l.plan.Load.Query, nil)
+	d, err := l.reader().Conn().PgConn().Prepare(ctx, "", l.plan.Load.Query, nil)
 	if err != nil {
 		e := pg.Fault(err, "source query")
 		if e.Kind == fault.InvalidQuery {

@@ -84,27 +84,42 @@ func (l *load) do(ctx context.Context, step strategy.Step) error {
 	if err != nil {
 		return err
 	}
-	if step.Judge != nil || step.Expects != nil {
+	switch {
+	case step.Marks:
+		if err := l.tx.QueryRow(ctx, step.SQL, args...).Scan(&l.watermark.Stored); err != nil {
+			return pg.Fault(err, step.Name)
+		}
+		return nil
+	case step.Judge != nil || step.Expects != nil:
 		return l.query(ctx, step)
 	}
-	tag, err := l.tx.Exec(ctx, step.SQL, args...)
+	changed, err := l.change(ctx, step, args)
 	if err != nil {
 		return l.explain(ctx, step, err)
 	}
 	if step.Counts == "" {
 		return nil
 	}
-	l.counts[step.Counts] += tag.RowsAffected()
+	l.counts[step.Counts] += changed
 	want, announced := l.expected[step.Counts]
 	delete(l.expected, step.Counts) // of the one statement that it was announced for
 	if step.As != "" {
 		want, announced = l.counts[step.As], true
 	}
-	if announced && want != tag.RowsAffected() {
-		return fault.New(fault.Conflict, "The step %q changed %d rows of %s where %d were planned. Everything was rolled back.", step.Name, tag.RowsAffected(), l.plan.Table, want).
+	if announced && want != changed {
+		return fault.New(fault.Conflict, "The step %q changed %d rows of %s where %d were planned. Everything was rolled back.", step.Name, changed, l.plan.Table, want).
 			WithHint("A trigger, rule or row-level security policy of the table keeps rows from being changed.")
 	}
 	return nil
+}
+
+// change runs a statement, here or with rows from another server, and returns how many rows it changed.
+func (l *load) change(ctx context.Context, step strategy.Step, args []any) (int64, error) {
+	if step.Extract != "" {
+		return l.relay(ctx)
+	}
+	tag, err := l.tx.Exec(ctx, step.SQL, args...)
+	return tag.RowsAffected(), err
 }
 
 func (l *load) arguments(ctx context.Context, parameters []strategy.Parameter) ([]any, error) {
@@ -119,6 +134,12 @@ func (l *load) arguments(ctx context.Context, parameters []strategy.Parameter) (
 				return nil, err
 			}
 			args = append(args, at)
+		case strategy.Since:
+			args = append(args, l.watermark.Since)
+		case strategy.Watermark:
+			args = append(args, l.watermark.before)
+		case strategy.Cap:
+			args = append(args, l.watermark.Cap)
 		}
 	}
 	return args, nil

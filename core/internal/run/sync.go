@@ -31,30 +31,38 @@ type Result struct {
 	DurationSeconds float64 `json:"duration_seconds"`
 	Pipeline        string  `json:"pipeline"`
 
+	Watermark *Watermark `json:"watermark,omitempty"`
+
 	Differences []string `json:"differences,omitempty"` // of the table from its declaration, under on_drift="warn"; Python warns of them
+	Warnings    []string `json:"warnings,omitempty"`
 }
 
 // load is one run under way.
 type load struct {
 	plan     *plan.Plan
 	server   *pg.Server
+	source   *pg.Server // of the query, on the path cross_db
 	session  *pg.Session
 	tx       pgx.Tx
+	reads    *reading
+	arrived  []pgconn.FieldDescription // columns of rows from another server whose conversion failed
 	run      meta.Run
 	progress func(phase string, rows int64)
 
 	before      []string // the connection's own values of the pinned settings, while they are pinned
 	differences []string
+	warnings    []string
+	watermark   *Watermark
 	loadTime    string // read once, when the first statement needs it
 	counts      map[strategy.Count]int64
 	expected    map[strategy.Count]int64
 }
 
-// Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens.
-func Sync(ctx context.Context, server *pg.Server, p *plan.Plan, version string, progress func(phase string, rows int64)) (*Result, error) {
+// Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens. source is where the query runs on the path cross_db.
+func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version string, progress func(phase string, rows int64)) (*Result, error) {
 	began := time.Now()
 	host, _ := os.Hostname() // a machine without a name has an empty one in the history
-	l := &load{plan: p, server: server, progress: progress, counts: map[strategy.Count]int64{}, expected: map[strategy.Count]int64{}, run: meta.Run{
+	l := &load{plan: p, server: server, source: source, progress: progress, counts: map[strategy.Count]int64{}, expected: map[strategy.Count]int64{}, run: meta.Run{
 		ID: NewUUID(), Pipeline: p.Load.PipelineName, Schema: p.Table.Schema, Table: p.Table.Name, Mode: string(p.Load.Mode), Path: p.Path,
 		EngineVersion: version, Host: host, PID: os.Getpid(),
 	}}
@@ -101,8 +109,11 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if err := l.checkTable(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.checkQuery(ctx); err != nil {
-		return nil, err
+	defer l.closeSource(ctx)
+	for _, prepare := range []func(context.Context) error{l.openSource, l.checkQuery, l.readWatermark} {
+		if err := prepare(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, step := range l.plan.Steps {
 		l.progress(step.Name, l.counts[strategy.Staged])
@@ -120,6 +131,9 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	}
 	at, err := l.time(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.keepWatermark(ctx); err != nil {
 		return nil, err
 	}
 	// As late as possible: a run that has just failed records that itself, and must not wait for this transaction.
@@ -219,7 +233,7 @@ func (l *load) time(ctx context.Context) (string, error) {
 }
 
 func (l *load) result(status string) *Result {
-	r := &Result{RunID: l.run.ID, Status: status, Path: l.plan.Path, Pipeline: l.plan.Load.PipelineName, Differences: l.differences}
+	r := &Result{RunID: l.run.ID, Status: status, Path: l.plan.Path, Pipeline: l.plan.Load.PipelineName, Differences: l.differences, Warnings: l.warnings, Watermark: l.watermark}
 	if status == "skipped" {
 		return r
 	}

@@ -31,7 +31,7 @@ func (r Request) insertStaged() Step {
 	return Step{
 		Name: "insert", Why: "all staged rows", Counts: Inserted, As: Staged, Boundary: Writes,
 		SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
-			list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + stageTable + " AS s",
+			list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + StageTable + " AS s",
 		Parameters: b.parameters,
 	}
 }

@@ -78,7 +78,7 @@ func (mergeUpsert) changes(r Request) Step {
 	return Step{
 		Name: "find changes", Why: why,
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(head, columns...)) +
-			"\nFROM " + stageTable + " AS s\n" + join + " " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + strings.Join(conditions, "\n   OR ") + "\nORDER BY t.ctid",
+			"\nFROM " + StageTable + " AS s\n" + join + " " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + strings.Join(conditions, "\n   OR ") + "\nORDER BY t.ctid",
 	}
 }
 
@@ -196,7 +196,7 @@ func (r Request) guardDeletes(action string) Step {
 	case marked != "":
 		current += " WHERE NOT " + marked
 	}
-	condition, limit := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", guarded, stageTable), "its source is empty"
+	condition, limit := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", guarded, StageTable), "its source is empty"
 	if share := r.Load.MaxDeleteFraction; share != nil {
 		condition, limit = fmt.Sprintf("d.gone > %v * d.present", *share), fmt.Sprintf("max_delete_fraction allows a share of %v", *share)
 	}

@@ -83,7 +83,7 @@ func (s scd2) changes(r Request) Step {
 	return Step{
 		Name: "find changes", Why: why, Parameters: b.parameters,
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(head, columns...)) +
-			"\nFROM " + stageTable + " AS s\n" + join + " " + r.current() + " AS t ON " + r.sameKey("t", "s") +
+			"\nFROM " + StageTable + " AS s\n" + join + " " + r.current() + " AS t ON " + r.sameKey("t", "s") +
 			"\nWHERE " + where + "\n   OR " + r.differs("t", "s", r.Load.CompareColumns) + "\nORDER BY t.ctid",
 	}
 }

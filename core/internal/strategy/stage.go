@@ -13,7 +13,8 @@ import (
 
 // The temporary tables of a load. They are named with their schema, so that nothing of the same name elsewhere can stand in for them.
 const (
-	stageTable   = "pg_temp._ematix_stage"
+	// StageTable holds the source rows in the declared types.
+	StageTable   = "pg_temp._ematix_stage"
 	changesTable = "pg_temp._ematix_changes"
 )
 
@@ -30,10 +31,10 @@ func (r Request) stage() []Step {
 	steps := []Step{
 		{
 			Name: "create staging", Why: "the declared types, so that values are converted and refused as the target would",
-			SQL: "CREATE TEMPORARY TABLE " + unqualified(stageTable) + " (\n    " + strings.Join(definitions, ",\n    ") + "\n) ON COMMIT DROP",
+			SQL: "CREATE TEMPORARY TABLE " + unqualified(StageTable) + " (\n    " + strings.Join(definitions, ",\n    ") + "\n) ON COMMIT DROP",
 		},
 		r.fill(),
-		{Name: "analyze staging", Why: "the planner must know how many rows there are", SQL: "ANALYZE " + stageTable, Boundary: Ours},
+		{Name: "analyze staging", Why: "the planner must know how many rows there are", SQL: "ANALYZE " + StageTable, Boundary: Ours},
 	}
 	if r.Load.IncrementalColumn != "" {
 		steps = append(steps, r.mark())
@@ -52,20 +53,20 @@ func (r Request) fill() Step {
 	step := Step{Name: "stage", Why: "the query runs once; everything that follows reads its result", Boundary: Source, Counts: Staged}
 	if r.Load.Path() == spec.CrossDB {
 		step.Why = "the query runs once, on its own server; its rows come over as they are"
-		step.Extract = "COPY (\n" + r.selecting(values, r.fresh(func(p Parameter) string { return ":" + string(p) })) + "\n) TO STDOUT (FORMAT binary)"
-		step.SQL = "COPY " + stageTable + " (" + ident.List(names) + ") FROM STDIN (FORMAT binary)"
+		step.Extract = "COPY (\n" + r.selecting(values, r.Fresh(func(p Parameter) string { return ":" + string(p) })) + "\n) TO STDOUT (FORMAT binary)"
+		step.SQL = "COPY " + StageTable + " (" + ident.List(names) + ") FROM STDIN (FORMAT binary)"
 		return step
 	}
 	where := ""
 	if r.Load.IncrementalColumn != "" {
-		where = r.fresh(func(p Parameter) string {
+		where = r.Fresh(func(p Parameter) string {
 			if p == Since && r.Load.LastValueLiteral != "" {
 				return r.Load.LastValueLiteral
 			}
 			return r.bound(&b)(p)
 		})
 	}
-	step.SQL, step.Parameters = insertInto(stageTable, identifiers(names))+"\n"+r.selecting(values, where), b.parameters
+	step.SQL, step.Parameters = insertInto(StageTable, identifiers(names))+"\n"+r.selecting(values, where), b.parameters
 	return step
 }
 
@@ -111,7 +112,7 @@ func (r Request) mark() Step {
 	}
 	return Step{
 		Name: "watermark", Why: "how far this load has read; the next one starts there", Marks: true,
-		SQL: "SELECT CASE WHEN count(*) > 0 THEN greatest(" + greatest + ", " + bound(Watermark) + ")::text END\nFROM " + stageTable + " AS s\nWHERE " + where, Parameters: b.parameters,
+		SQL: "SELECT CASE WHEN count(*) > 0 THEN greatest(" + greatest + ", " + bound(Watermark) + ")::text END\nFROM " + StageTable + " AS s\nWHERE " + where, Parameters: b.parameters,
 	}
 }
 
@@ -145,7 +146,7 @@ func (r Request) checkKeys() Step {
 	for i, key := range prefixed("s", r.Load.Keys) {
 		texts[i] = "left(" + key + "::text, " + shownCharacters + ")"
 	}
-	from, group, having := stageTable+" AS s", prefixed("s", r.Load.Keys), "count(*) > 1"
+	from, group, having := StageTable+" AS s", prefixed("s", r.Load.Keys), "count(*) > 1"
 	if r.Load.EventTimestampColumn != "" {
 		event := r.own("event_at")
 		group = append(group, "s."+event)
@@ -156,7 +157,7 @@ func (r Request) checkKeys() Step {
 	quick := ""
 	if len(group) == 1 {
 		// Sorting one column is three times as quick as forming groups at the default work_mem. Two NULLs are one key twice.
-		quick = fmt.Sprintf("SELECT count(%[1]s) - count(DISTINCT %[1]s) + greatest(count(*) - count(%[1]s) - 1, 0)\nFROM %[2]s AS s", group[0], stageTable)
+		quick = fmt.Sprintf("SELECT count(%[1]s) - count(DISTINCT %[1]s) + greatest(count(*) - count(%[1]s) - 1, 0)\nFROM %[2]s AS s", group[0], StageTable)
 	}
 	inner := list("SELECT count(*) AS n,", texts) + "\n    FROM " + from + "\n    " + list("GROUP BY", group) + "\n    HAVING " + having
 	return Step{
@@ -169,7 +170,7 @@ func (r Request) checkKeys() Step {
 // repeated are the combinations of values that occur more than once among the staged rows.
 func (r Request) repeated(names []string) string {
 	group := strings.Join(identifiers(names), ", ")
-	return "        SELECT " + group + "\n        FROM " + stageTable + "\n        GROUP BY " + group + "\n        HAVING count(*) > 1"
+	return "        SELECT " + group + "\n        FROM " + StageTable + "\n        GROUP BY " + group + "\n        HAVING count(*) > 1"
 }
 
 // varying are conditions of which one is true when the rows of a group do not all have the same values.

@@ -130,10 +130,10 @@ func (r Request) filled(use func(Parameter) string) (columns, values []string) {
 // query is the user's SELECT as a source of rows. A comment at its end must not swallow the bracket.
 func (r Request) query() string { return "(\n" + r.Load.Query + "\n) AS q" }
 
-// fresh is the condition on the rows of q that a load by watermark reads, or "". Append takes what is greater than the watermark, and leaves out what would be
+// Fresh is the condition on the rows of q that a load by watermark reads, or "". Append takes what is greater than the watermark, and leaves out what would be
 // read again and again because nothing is greater than it (infinity, NaN); the others take equal values too, since reading a row twice does no harm. bound gives
 // the value of a parameter: NULL where there is none.
-func (r Request) fresh(bound func(Parameter) string) string {
+func (r Request) Fresh(bound func(Parameter) string) string {
 	name := r.Load.IncrementalColumn
 	if name == "" {
 		return ""

@@ -48,8 +48,8 @@ func (scd2) oneEach(r Request) Step {
 	if len(apart) > len(r.Load.Keys) {
 		on += " AND s." + event + " = r." + event
 	}
-	step.SQL = "DELETE FROM " + stageTable + " AS s\nUSING (\n    SELECT s.ctid AS place, row_number() OVER (PARTITION BY " + strings.Join(prefixed("s", apart), ", ") + " ORDER BY s." + event + " DESC, s.ctid) AS n\n    FROM " +
-		stageTable + " AS s\n    JOIN (\n" + r.repeated(apart) + "\n    ) AS r ON " + on + "\n) AS d\nWHERE s.ctid = d.place AND d.n > 1"
+	step.SQL = "DELETE FROM " + StageTable + " AS s\nUSING (\n    SELECT s.ctid AS place, row_number() OVER (PARTITION BY " + strings.Join(prefixed("s", apart), ", ") + " ORDER BY s." + event + " DESC, s.ctid) AS n\n    FROM " +
+		StageTable + " AS s\n    JOIN (\n" + r.repeated(apart) + "\n    ) AS r ON " + on + "\n) AS d\nWHERE s.ctid = d.place AND d.n > 1"
 	return step
 }
 
@@ -69,7 +69,7 @@ func (scd2) events(r Request) Step {
 	return Step{
 		Name: "find events", Why: "the staged rows with the current versions of their keys",
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(eventsTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(head, prefixed("s", r.Load.Keys)...)) +
-			"\nFROM " + stageTable + " AS s\nLEFT JOIN " + r.current() + " AS t ON " + r.sameKey("t", "s") + where,
+			"\nFROM " + StageTable + " AS s\nLEFT JOIN " + r.current() + " AS t ON " + r.sameKey("t", "s") + where,
 	}
 }
 
@@ -119,7 +119,7 @@ func (s scd2) judge(r Request) Step {
 		late + " AS late", "p.part", "p.stored", "p.starts", "p.ends", "p.last_end", "p.next_start", "(" + stored + ") AS covered",
 		"(h.ctid IS NULL\n   OR " + r.differs("h", "s", r.Load.CompareColumns) + ") AS stored_differs", r.comparedRow("s") + " AS compared",
 	})
-	inner += ", " + strings.Join(r.numbered("s"), ", ") + "\nFROM " + eventsTable + " AS e\nJOIN " + stageTable + " AS s ON s.ctid = e." + own("row") +
+	inner += ", " + strings.Join(r.numbered("s"), ", ") + "\nFROM " + eventsTable + " AS e\nJOIN " + StageTable + " AS s ON s.ctid = e." + own("row") +
 		"\nLEFT JOIN " + placesTable + " AS p ON p.place_of = e." + own("row") +
 		"\nLEFT JOIN " + r.target() + " AS h ON h.ctid = p.stored AND h." + h.ValidFrom + " = p.starts AND (" + stored + ") AND (" + r.sameKey("h", "s") + ") IS TRUE"
 	changed := "CASE WHEN j.late THEN j.stored_differs ELSE j.differs END"
@@ -235,9 +235,9 @@ func (s scd2) placed(r Request) Step {
 		list("SELECT", append(head("CASE WHEN k.place IS NULL THEN '"+opens+"' ELSE '"+changes+"' END", "k.place", "k.event_at", "k.until", rowHash(r, "s")), prefixed("s", names)...)) +
 			"\nFROM (\n    SELECT j.row, j.event_at, CASE WHEN lag(j.row) OVER w IS NULL THEN CASE WHEN NOT j.late THEN j.current WHEN j.covered THEN j.stored END END AS place,\n" +
 			"        coalesce(lead(j.event_at) OVER w, CASE WHEN j.late THEN CASE WHEN j.covered THEN j.ends ELSE j.next_start END END) AS until\n    FROM " + judgedTable +
-			" AS j\n    WHERE j.kept\n    WINDOW w AS (" + s.line(r, "j") + ")\n) AS k\nJOIN " + stageTable + " AS s ON s.ctid = k.row",
+			" AS j\n    WHERE j.kept\n    WINDOW w AS (" + s.line(r, "j") + ")\n) AS k\nJOIN " + StageTable + " AS s ON s.ctid = k.row",
 		list("SELECT", append(head("'"+opens+"'", "NULL::tid", "greatest("+b.use(LoadTime)+", j.last_end)", "NULL::timestamptz", rowHash(r, "s")), prefixed("s", names)...)) +
-			"\nFROM " + judgedTable + " AS j\nJOIN " + stageTable + " AS s ON s.ctid = j.row\nWHERE j.returns",
+			"\nFROM " + judgedTable + " AS j\nJOIN " + StageTable + " AS s ON s.ctid = j.row\nWHERE j.returns",
 	}
 	if r.Load.HandleDeletes == spec.DeletesSoft {
 		columns := make([]string, 0, len(names))
@@ -250,7 +250,7 @@ func (s scd2) placed(r Request) Step {
 		}
 		at := "greatest(" + b.use(LoadTime) + ", t." + r.name().ValidFrom + " + interval '1 microsecond')"
 		parts = append(parts, list("SELECT", append(head("'"+closes+"'", "t.ctid", at, "NULL::timestamptz", "NULL::bytea"), columns...))+
-			"\nFROM "+r.current()+" AS t\nWHERE NOT EXISTS (SELECT FROM "+stageTable+" AS s WHERE "+r.sameKey("s", "t")+")")
+			"\nFROM "+r.current()+" AS t\nWHERE NOT EXISTS (SELECT FROM "+StageTable+" AS s WHERE "+r.sameKey("s", "t")+")")
 	}
 	return Step{
 		Name: "find changes", Why: "what ends when, and what holds from when until when", Parameters: b.parameters,

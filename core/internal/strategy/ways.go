@@ -36,7 +36,7 @@ FROM pg_settings, (
     FROM pg_class AS t, pg_class AS s
     WHERE t.oid = %s::regclass AND s.oid = %s::regclass AND t.relkind = 'r'
 ) AS d
-WHERE name IN (%s)`, fewAgainst, where, len(keys), strings.Join(keys, ", "), len(keys), ident.Literal(r.target()), ident.Literal(stageTable), ways),
+WHERE name IN (%s)`, fewAgainst, where, len(keys), strings.Join(keys, ", "), len(keys), ident.Literal(r.target()), ident.Literal(StageTable), ways),
 	}}
 }
 
@@ -52,7 +52,7 @@ func (r Request) chooseWay(condition string) Step {
 		Name: "choose way", Boundary: Ours, Why: "fewer than a third of the rows change: go to their places; more, or in partitions: read the table once",
 		SQL: "SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)\nFROM pg_settings, (\n    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few\n" +
 			"    FROM " + changesTable + " AS c, pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.target()) + "::regclass AND s.oid = " +
-			ident.Literal(stageTable) + "::regclass AND t.relkind = 'r' AND " + condition + "\n) AS d\nWHERE name IN (" + ways + ")",
+			ident.Literal(StageTable) + "::regclass AND t.relkind = 'r' AND " + condition + "\n) AS d\nWHERE name IN (" + ways + ")",
 	}
 }
 

@@ -32,6 +32,8 @@ type Definition struct {
 	// "no number", with %s for the value. Empty where all are finite.
 	Order  Order
 	Finite string
+	// Integer is the smallest value of an integer type.
+	Integer string
 	// Misfit is a condition that is true when a value of another type cannot be stored, for telling which column it was. %[1]s is the value,
 	// %[2]d and %[3]d the parameters. Empty where every value of a type that can be assigned fits.
 	Misfit string

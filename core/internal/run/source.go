@@ -1,0 +1,195 @@
+package run
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/strategy"
+)
+
+// reading is a source on another server: a connection of its own, so that loads that wait for a session of a full pool cannot wait for each other, in a
+// read-only transaction.
+type reading struct {
+	conn *pgx.Conn
+	tx   pgx.Tx
+}
+
+// sourceSQL makes the texts of both ends UTF-8, and lets the server notice that we are gone. Nothing else is changed: the query runs under the connection's own settings.
+const sourceSQL = `SELECT pg_catalog.set_config('client_encoding', 'UTF8', true), pg_catalog.set_config('application_name', $1, true),
+    pg_catalog.set_config('tcp_keepalives_idle', '60', true), pg_catalog.set_config('tcp_keepalives_interval', '10', true), pg_catalog.set_config('tcp_keepalives_count', '6', true)`
+
+// openSource begins to read from the other server, where the plan says so.
+func (l *load) openSource(ctx context.Context) error {
+	if l.plan.Path != spec.CrossDB {
+		return nil
+	}
+	l.progress("connect source", 0)
+	conn, err := l.source.Dedicated(ctx)
+	if err != nil {
+		return err
+	}
+	l.reads = &reading{conn: conn}
+	if l.reads.tx, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadOnly}); err != nil {
+		return pg.Fault(err, pg.ReadSource)
+	}
+	if _, err := l.reads.tx.Exec(ctx, sourceSQL, "ematix-flow "+l.run.ID); err != nil {
+		return pg.Fault(err, pg.ReadSource)
+	}
+	if _, err := l.tx.Exec(ctx, "SELECT pg_catalog.set_config('client_encoding', 'UTF8', true)"); err != nil {
+		return pg.Fault(err, "settings")
+	}
+	var standby bool
+	if err := l.reads.tx.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery()").Scan(&standby); err != nil {
+		return pg.Fault(err, pg.ReadSource)
+	}
+	if standby {
+		l.warnings = append(l.warnings, "The source is a standby: what its primary has committed may arrive there later, and a long query may be cancelled by its recovery.")
+	}
+	return nil
+}
+
+// closeSource ends it; nothing was changed there.
+func (l *load) closeSource(ctx context.Context) {
+	if l.reads == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
+	defer cancel()
+	_ = l.reads.conn.Close(ctx) // the server rolls back what is open
+	l.reads = nil
+}
+
+// reader is the transaction in which the query runs.
+func (l *load) reader() pgx.Tx {
+	if l.reads != nil {
+		return l.reads.tx
+	}
+	return l.tx
+}
+
+// arrivedTable takes rows that the target converts after they have arrived.
+const arrivedTable = "pg_temp._ematix_arrived"
+
+// relay brings the rows of the query over into the staging table, and counts them.
+func (l *load) relay(ctx context.Context) (int64, error) {
+	fields, err := l.describe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	staged := l.plan.Request.Staged()
+	want := make([]wanted, len(staged))
+	for i, c := range staged {
+		want[i] = wanted{name: c.Name, source: c.From, kind: c.Type}
+	}
+	source, target := l.reads.conn.PgConn(), l.tx.Conn().PgConn()
+	x, err := newExtract(ctx, l.reads.tx, target, fields, want, strategy.StageTable, arrivedTable)
+	if err != nil {
+		return 0, err
+	}
+	where, err := l.freshLiteral(ctx, x)
+	if err != nil {
+		return 0, err
+	}
+	if x.twoSteps() {
+		if err := l.prepareArrival(ctx, x); err != nil {
+			return 0, err
+		}
+	}
+	rows, err := pg.Relay(ctx, source, x.copyOut(l.plan.Load.Query, where), target, x.copyIn(), func(rows, bytes int64) { l.progress("stage", rows) })
+	if err != nil {
+		return 0, x.placed(err)
+	}
+	if x.twoSteps() {
+		return rows, l.convertArrived(ctx, x)
+	}
+	return rows, nil
+}
+
+// prepareArrival makes the table of arrival. The conversion is prepared before the rows are there, so that types which cannot be assigned are found at once.
+func (l *load) prepareArrival(ctx context.Context, x *extract) error {
+	if _, err := l.tx.Exec(ctx, x.createArrival()); err != nil {
+		return pg.Fault(err, pg.Stage)
+	}
+	if _, err := l.tx.Conn().PgConn().Prepare(ctx, "", x.insert(), nil); err != nil {
+		return pg.Fault(err, pg.Stage)
+	}
+	return nil
+}
+
+// convertArrived puts the rows into the staging table as an INSERT from a query of this database would.
+func (l *load) convertArrived(ctx context.Context, x *extract) error {
+	if _, err := l.tx.Exec(ctx, "SAVEPOINT arrived"); err != nil {
+		return pg.Fault(err, pg.Stage)
+	}
+	if _, err := l.tx.Exec(ctx, x.insert()); err != nil {
+		l.arrived = x.wires()
+		return err
+	}
+	_, err := l.tx.Exec(ctx, "DROP TABLE "+arrivedTable)
+	return orNil(err, pg.Stage)
+}
+
+// wires are the names and types of the columns of arrival.
+func (x *extract) wires() []pgconn.FieldDescription {
+	fields := make([]pgconn.FieldDescription, len(x.columns))
+	for i, c := range x.columns {
+		fields[i] = pgconn.FieldDescription{Name: c.name, DataTypeOID: c.wire}
+	}
+	return fields
+}
+
+// freshLiteral is the condition on the rows that a load by watermark reads, with its bounds as literals: COPY takes no parameters.
+func (l *load) freshLiteral(ctx context.Context, x *extract) (string, error) {
+	if l.plan.Load.IncrementalColumn == "" {
+		return "", nil
+	}
+	base := "::" + l.column().Base()
+	var failed error
+	condition := l.plan.Request.Fresh(func(p strategy.Parameter) string {
+		bound := l.watermark.Since
+		if p == strategy.Cap {
+			bound = l.watermark.Cap
+		}
+		switch {
+		case p == strategy.Since && l.plan.Load.LastValueLiteral != "":
+			return l.plan.Load.LastValueLiteral
+		case bound == nil:
+			return "NULL" + base
+		}
+		text, cast, err := l.asTheSourceHasIt(ctx, *bound, x)
+		if err != nil {
+			failed = err
+		}
+		return strings.TrimSpace(ident.Literal(text)) + cast
+	})
+	return condition, failed
+}
+
+// asTheSourceHasIt converts a bound to the type of the source's column where the conversion depends on the time zone: the target's, under which the rows are
+// converted too.
+func (l *load) asTheSourceHasIt(ctx context.Context, bound string, x *extract) (text, cast string, err error) {
+	declared, wire := l.column().Base(), ""
+	for _, f := range x.wires() {
+		if f.Name == l.plan.Load.IncrementalColumn {
+			wire = map[uint32]string{pgtype.DateOID: "DATE", pgtype.TimestampOID: "TIMESTAMP", pgtype.TimestamptzOID: "TIMESTAMPTZ"}[f.DataTypeOID]
+		}
+	}
+	if wire == "" || (declared == "TIMESTAMPTZ") == (wire == "TIMESTAMPTZ") {
+		return bound, "::" + declared, nil
+	}
+	format, converted := `'YYYY-MM-DD"T"HH24:MI:SS.US'`, "$1::"+declared+"::"+wire+"::timestamp"
+	if wire == "TIMESTAMPTZ" {
+		format, converted = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`, "$1::"+declared+"::timestamptz AT TIME ZONE 'UTC'"
+	}
+	if err := l.tx.QueryRow(ctx, "SELECT pg_catalog.to_char("+converted+", "+format+")", bound).Scan(&text); err != nil {
+		return "", "", pg.Fault(err, "watermark")
+	}
+	return text, "::" + wire, nil
+}

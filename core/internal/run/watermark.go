@@ -1,0 +1,149 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/meta"
+	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/types"
+)
+
+// Watermark says what a load by watermark did: all values are texts that mean the same under any settings, nil where there is none.
+type Watermark struct {
+	Column string  `json:"column"`
+	Since  *string `json:"since"`  // where it read from
+	Stored *string `json:"stored"` // where the next one starts
+	Cap    *string `json:"cap"`    // what it must not pass
+	Note   string  `json:"note,omitempty"`
+
+	before *string // as it was stored
+}
+
+// readWatermark finds out where the load reads from and how far its watermark may go. It runs under the locks of the target and of the pipeline, so that the load
+// before it has committed, and before the source is read.
+func (l *load) readWatermark(ctx context.Context) error {
+	load := l.plan.Load
+	if load.IncrementalColumn == "" {
+		return nil
+	}
+	l.progress("watermark", 0)
+	if err := pg.Lock(ctx, l.tx, pg.LockOf("pipeline", load.PipelineName)); err != nil {
+		return err
+	}
+	l.watermark = &Watermark{Column: load.IncrementalColumn}
+	stored, err := meta.ReadWatermark(ctx, l.tx, load.PipelineName)
+	if err != nil {
+		return err
+	}
+	if stored != nil && stored.Column == load.IncrementalColumn {
+		l.watermark.before, l.watermark.Stored, l.watermark.Since = &stored.LastValue, &stored.LastValue, &stored.LastValue
+		if err := l.lookBack(ctx); err != nil {
+			return err
+		}
+	}
+	if l.plan.Request.Capped() {
+		return l.readCap(ctx)
+	}
+	if l.column().Order == types.ByNumber && load.Mode != spec.Append && !load.Lag.Given() {
+		l.watermark.Note = "numbers may be committed out of their order: lag= reads back over those that come late"
+	}
+	return nil
+}
+
+func (l *load) column() types.Type { return l.plan.Table.Column(l.plan.Load.IncrementalColumn).Type }
+
+// lookBack takes the lag from the lower bound, under settings that keep its text unambiguous.
+func (l *load) lookBack(ctx context.Context) error {
+	lag := l.plan.Load.Lag
+	if !lag.Given() {
+		return nil
+	}
+	base := l.column().Base()
+	expression, by := "$1::"+base+" - $2::bigint * interval '1 microsecond'", any(lag.Microseconds)
+	if lag.Number != "" {
+		expression, by = "$1::"+base+" - $2::numeric", lag.Number
+		if l.column().Integer != "" { // towards what is smaller, and not below what the type has
+			expression = "greatest(floor($1::numeric - $2::numeric), " + l.column().Integer + ")"
+		}
+	}
+	if err := l.pin(ctx); err != nil {
+		return err
+	}
+	var since string
+	if err := l.tx.QueryRow(ctx, "SELECT ("+expression+")::"+base+"::text", *l.watermark.before, by).Scan(&since); err != nil {
+		e := pg.Fault(err, "watermark")
+		e.Message = fmt.Sprintf("The watermark of %s less its lag is out of the range of %s. Nothing was written.", l.plan.Load.PipelineName, base)
+		return e
+	}
+	l.watermark.Since = &since
+	return l.unpin(ctx)
+}
+
+// hiddenSQL says why the start of the oldest transaction cannot be told, or NULL.
+const hiddenSQL = `SELECT CASE
+    WHEN pg_catalog.pg_is_in_recovery() THEN 'the source is a standby'
+    WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()) THEN 'the source has prepared transactions'
+    WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()
+        AND (query = '<insufficient privilege>' OR state = 'disabled')) THEN 'the source hides sessions of other users (GRANT pg_read_all_stats shows them)'
+    END`
+
+// capSQL is one second before the start of the oldest transaction of the source, or before now. A time without zone is taken as what it is at the least: the time in UTC
+// or in the session's zone, whichever is earlier.
+const capSQL = `SELECT pg_catalog.to_char(c, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), pg_catalog.to_char(least(c, at::timestamp), 'YYYY-MM-DD"T"HH24:MI:SS.US')
+FROM (
+    SELECT at, at AT TIME ZONE 'UTC' AS c
+    FROM (
+        SELECT least(pg_catalog.clock_timestamp(), min(xact_start)) - interval '1 second' AS at
+        FROM pg_catalog.pg_stat_activity
+        WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()
+    ) AS oldest
+) AS zoned`
+
+// readCap asks the source how far the watermark may go: rows of transactions that still run may be older than rows that are read now.
+func (l *load) readCap(ctx context.Context) error {
+	source := l.reader()
+	if _, err := source.Exec(ctx, "SELECT pg_catalog.pg_stat_clear_snapshot()"); err != nil { // a transaction sees one state of the activity, unless told otherwise
+		return pg.Fault(err, "watermark")
+	}
+	var hidden *string
+	if err := source.QueryRow(ctx, hiddenSQL).Scan(&hidden); err != nil {
+		return pg.Fault(err, "watermark")
+	}
+	if hidden != nil {
+		if l.plan.Load.WatermarkCap != nil {
+			return fault.New(fault.InvalidSpec, "watermark_cap=True cannot be kept: %s. Nothing was written.", *hidden).
+				WithHint("Leave watermark_cap out and give lag=, which reads back over rows that are committed late.")
+		}
+		l.watermark.Note = "no cap: " + *hidden + "; lag= reads back over rows that are committed late"
+		return nil
+	}
+	var zoned, plain string
+	if err := source.QueryRow(ctx, capSQL).Scan(&zoned, &plain); err != nil {
+		return pg.Fault(err, "watermark")
+	}
+	switch l.column().Kind {
+	case "timestamp_tz":
+		l.watermark.Cap = &zoned
+	case "date":
+		plain = plain[:len("2006-01-02")]
+		l.watermark.Cap = &plain
+	default:
+		l.watermark.Cap = &plain
+	}
+	return nil
+}
+
+// keepWatermark stores it in the load's own transaction.
+func (l *load) keepWatermark(ctx context.Context) error {
+	w := l.watermark
+	if w == nil || w.Stored == nil {
+		return nil
+	}
+	if w.before != nil && *w.before == *w.Stored {
+		return nil
+	}
+	return meta.WriteWatermark(ctx, l.tx, meta.Watermark{Pipeline: l.plan.Load.PipelineName, Column: w.Column, LastValue: *w.Stored})
+}

@@ -1,0 +1,95 @@
+-- 1. create staging: the declared types, so that values are converted and refused as the target would
+CREATE TEMPORARY TABLE _ematix_stage (
+    id UUID NOT NULL,
+    country TEXT NOT NULL,
+    region TEXT,
+    rate DOUBLE PRECISION,
+    note BYTEA
+) ON COMMIT DROP;
+
+-- 2. stage: the query runs once, on its own server; its rows come over as they are
+-- on the source:
+COPY (
+SELECT q.id, q.country, q.region, q.rate, q.note
+FROM (
+SELECT gen_random_uuid() AS id, 'DE' AS country, NULL::text AS region, 0.19::float8 AS rate, '\x00'::bytea AS note
+) AS q
+) TO STDOUT (FORMAT binary);
+-- into:
+COPY pg_temp._ematix_stage (id, country, region, rate, note) FROM STDIN (FORMAT binary);
+
+-- 3. analyze staging: the planner must know how many rows there are
+ANALYZE pg_temp._ematix_stage;
+
+-- 4. check keys: a key that occurs twice is refused before anything is written
+SELECT count(*) OVER () AS keys, d.*
+FROM (
+    SELECT count(*) AS n, left(s.country::text, 80), left(s.region::text, 80)
+    FROM pg_temp._ematix_stage AS s
+    GROUP BY s.country, s.region
+    HAVING count(*) > 1
+) AS d
+LIMIT 5;
+
+-- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
+LOCK TABLE warehouse.rates IN SHARE ROW EXCLUSIVE MODE;
+
+-- 6. find changes: one join with the current versions finds what is new, what differs
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
+    t.ctid AS _ematix_ctid,
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(s.rate::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.note::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s.id, s.country, s.region, s.rate, s.note
+FROM pg_temp._ematix_stage AS s
+LEFT JOIN (
+    SELECT ctid, valid_from, country, region, rate, note
+    FROM warehouse.rates WHERE is_current
+) AS t ON t.country = s.country AND ARRAY[t.region] = ARRAY[s.region]
+WHERE t.ctid IS NULL
+   OR t.rate IS DISTINCT FROM s.rate
+   OR t.note IS DISTINCT FROM s.note
+ORDER BY t.ctid;  -- $1: load_time
+
+-- 7. analyze changes: the planner must know how few they are
+ANALYZE pg_temp._ematix_changes;
+
+-- 8. count changes: what follows must change exactly as many rows
+SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
+FROM pg_temp._ematix_changes AS c;
+
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
+FROM pg_settings, (
+    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
+    FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
+    WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+) AS d
+WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+
+-- 10. close: versions that are replaced or gone; their end is the start of what follows
+UPDATE warehouse.rates AS t
+SET valid_to = c._ematix_at, is_current = false
+FROM pg_temp._ematix_changes AS c
+WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.country = c.country AND ARRAY[t.region] = ARRAY[c.region]) IS TRUE AND t.is_current;
+
+-- 11. plan freely: the planner's own choice again
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+
+-- 12. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
+INSERT INTO warehouse.rates (
+    id, country, region, rate, note, valid_from, valid_to, is_current, row_hash, _loaded_at,
+    _batch_id
+)
+SELECT
+    c.id, c.country, c.region, c.rate, c.note, greatest(c._ematix_at, p.last_end), NULL, true,
+    c._ematix_hash, $1::timestamptz, $2::uuid
+FROM pg_temp._ematix_changes AS c
+LEFT JOIN (
+    SELECT h.country, h.region, max(h.valid_to) AS last_end
+    FROM warehouse.rates AS h
+    JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.country = n.country AND ARRAY[h.region] = ARRAY[n.region]
+    GROUP BY h.country, h.region
+) AS p ON c._ematix_action = 'open' AND p.country = c.country AND ARRAY[p.region] = ARRAY[c.region]
+WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id
