@@ -142,11 +142,11 @@ class Connection:
             source_query: what is loaded.
             pipeline_name: the name in run history.
             source: the connection the query runs on; ``None`` means this one.
-            incremental_column, last_value_literal: not implemented yet.
+            incremental_column: load only rows whose value is greater than the watermark of the pipeline, and store the new one.
+            last_value_literal: a finished SQL literal with its cast, such as ``'2026-04-30T00:00:00Z'::timestamptz``, in place of the
+                watermark.
             dry_run: run the load and roll it back.
         """
-        if last_value_literal is not None:
-            raise NotImplementedError("run_append(last_value_literal=...) is not implemented yet.")
         return self._load(
             "append",
             target_spec_json,
@@ -155,6 +155,7 @@ class Connection:
             source,
             dry_run,
             incremental_column=optional_text("incremental_column", incremental_column),
+            last_value_literal=optional_text("last_value_literal", last_value_literal),
         )
 
     def run_truncate(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
+    from decimal import Decimal
 
     from ematix_flow.pipeline.declared import DeclaredPipeline
     from ematix_flow.strategy import Strategy
@@ -38,7 +39,7 @@ class Target:
     strategy: Strategy | None = None
     on_busy: str = "wait"
     lock_timeout: timedelta | float | None = None
-    lag: timedelta | float | None = None
+    lag: timedelta | float | Decimal | None = None
     max_delete_fraction: float | None = None
     watermark_cap: bool | None = None
     progress: str = "none"
@@ -144,7 +145,7 @@ class _Ematix:
         strategy: Strategy | None = None,
         on_busy: str = "wait",
         lock_timeout: timedelta | float | None = None,
-        lag: timedelta | float | None = None,
+        lag: timedelta | float | Decimal | None = None,
         max_delete_fraction: float | None = None,
         watermark_cap: bool | None = None,
         progress: str = "none",
@@ -210,7 +211,7 @@ class _Ematix:
         strategy: Strategy | None = None,
         on_busy: str = "wait",
         lock_timeout: timedelta | float | None = None,
-        lag: timedelta | float | None = None,
+        lag: timedelta | float | Decimal | None = None,
         max_delete_fraction: float | None = None,
         watermark_cap: bool | None = None,
         progress: str = "none",

@@ -24,22 +24,14 @@ class Strategy:
     """The base of the strategies; not used by itself."""
 
     _mode: ClassVar[str] = ""
-    _later: ClassVar[frozenset[str]] = frozenset()
 
     def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of ``pipeline.sync`` that say the same: ``mode``, and each option that is not at its default.
-
-        Raises:
-            NotImplementedError: a field that this version declares but does not carry out yet; the message names it.
-        """
+        """Mode and options as ``pipeline.sync`` takes them: ``mode``, and each option that is not at its default."""
         given: dict[str, Any] = {"mode": self._mode}
         for field in fields(self):
             value = getattr(self, field.name)
-            if value == field.default:
-                continue
-            if field.name in self._later:
-                raise NotImplementedError(f"{type(self).__name__}({field.name}=...) is not implemented yet.")
-            given[field.name] = value
+            if value != field.default:
+                given[field.name] = value
         return given
 
 
@@ -66,7 +58,6 @@ class TruncateReplace(Strategy):
     """
 
     _mode = "truncate"
-    _later = frozenset({"replace"})
 
     replace: Literal["truncate", "delete", "diff"] = "truncate"
 
@@ -84,7 +75,6 @@ class MergeUpsert(Strategy):
     """
 
     _mode = "merge"
-    _later = frozenset({"deleted_column"})
 
     keys: Sequence[str] | None = None
     update_columns: Sequence[str] | None = None
@@ -115,7 +105,6 @@ class SCD2(Strategy):
     """
 
     _mode = "scd2"
-    _later = frozenset({"versions", "late", "guards", "scd2_columns", "closures"})
 
     keys: Sequence[str] | None = None
     compare_columns: Sequence[str] | None = None
@@ -139,7 +128,6 @@ def merged_with(strategy: Strategy | None, mode: str | None, options: Mapping[st
     Raises:
         ValueError: an option was given both ways, or the mode is not the one of the strategy.
         TypeError: ``strategy`` is no strategy; an option that the strategy does not have.
-        NotImplementedError: see ``Strategy.arguments``.
     """
     if strategy is None:
         return mode, dict(options)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import warnings
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ematix_flow import Source, pipeline
-from ematix_flow.strategy import MergeUpsert
+from ematix_flow.strategy import SCD2, MergeUpsert, TruncateReplace
 from ematix_flow.table import ManagedTable
 from ematix_flow.types import BigInt, Column, Text
 
@@ -47,6 +48,8 @@ DEFAULT_MESSAGE = {
     "dry_run": False,
     "on_busy": "wait",
     "lock_timeout_ms": None,
+    "watermark_cap": None,
+    "max_delete_fraction": None,
 }
 
 
@@ -93,6 +96,24 @@ def test_message_of_the_defaults(load: Callable[..., dict[str, Any]]) -> None:
         ({"mode": None}, {"mode": "None"}),
         ({"force_path": "", "handle_deletes": True, "on_drift": 1}, {"force_path": "''", "handle_deletes": "True", "on_drift": "1"}),
         ({"strategy": MergeUpsert(update_columns=["note"])}, {"mode": "merge", "keys": ["id"], "update_columns": ["note"]}),
+        ({"mode": "merge", "lag": timedelta(seconds=1, microseconds=5)}, {"mode": "merge", "keys": ["id"], "lag_microseconds": 1_000_005}),
+        ({"mode": "merge", "lag": Decimal("1E+2")}, {"mode": "merge", "keys": ["id"], "lag_number": "100"}),
+        ({"mode": "merge", "lag": 0.1}, {"mode": "merge", "keys": ["id"], "lag_number": "0.1"}),
+        ({"watermark_cap": True, "max_delete_fraction": 0.5}, {"watermark_cap": True, "max_delete_fraction": 0.5}),
+        ({"strategy": TruncateReplace(replace="diff")}, {"mode": "truncate", "replace": "diff"}),
+        ({"strategy": MergeUpsert(deleted_column="gone")}, {"mode": "merge", "keys": ["id"], "deleted_column": "gone"}),
+        (
+            {"strategy": SCD2(versions="all", late="splice", guards="off", closures=True, scd2_columns={"valid_to": "until"})},
+            {
+                "mode": "scd2",
+                "keys": ["id"],
+                "versions": "all",
+                "late": "splice",
+                "guards": "off",
+                "closures": True,
+                "scd2_columns": {"valid_from": "valid_from", "valid_to": "until", "is_current": "is_current", "row_hash": "row_hash"},
+            },
+        ),
     ],
 )
 def test_message_of_options(load: Callable[..., dict[str, Any]], options: dict[str, Any], differences: dict[str, Any]) -> None:

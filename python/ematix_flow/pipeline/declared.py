@@ -29,9 +29,6 @@ DEFAULT = "default"
 
 # Options of later work, and the values that ask for nothing.
 _LATER: dict[str, tuple[object, ...]] = {
-    "lag": (None,),
-    "max_delete_fraction": (None,),
-    "watermark_cap": (None,),
     "transforms_pre": (None, (), []),
     "transforms_post": (None, (), []),
     "continue_on_failure": (False,),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
+from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from ematix_flow.arguments import number_or_none
 from ematix_flow.connection import Connection, call
 from ematix_flow.errors import InvalidSpec
 from ematix_flow.pipeline.keys import key_columns
@@ -46,7 +50,7 @@ def sync(
     strategy: Strategy | None = None,
     on_busy: str = "wait",
     lock_timeout: timedelta | float | None = None,
-    lag: timedelta | float | None = None,
+    lag: timedelta | float | Decimal | None = None,
     max_delete_fraction: float | None = None,
     watermark_cap: bool | None = None,
     progress: str = "none",
@@ -59,37 +63,48 @@ def sync(
         target_connection: the connection of the database that holds the table.
         mode: ``append``, ``truncate``, ``merge`` (or ``scd1``, the same) or ``scd2``.
         pipeline_name: the name in run history and watermarks; by default ``schema.table``.
-        on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` warns (``UserWarning``) and goes on.
+        on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` warns (``UserWarning``) and goes on, ``evolve`` adds
+            new nullable columns and widens types where PostgreSQL does so without rewriting the table.
         keys: merge and scd2: the key columns; by default those of the class.
         update_columns: merge: the columns to compare and to set; by default all others; ``()`` inserts only.
         compare_columns: scd2: the columns whose change makes a new version; by default all others.
         force_path: ``same_db`` or ``cross_db`` instead of what the two connections suggest.
-        incremental_column: load only what lies beyond the greatest value that was loaded before.
-        handle_deletes: what happens to keys that the source lacks: ``hard`` (merge) deletes, ``soft`` (scd2) closes.
+        incremental_column: append, merge, scd2: read only what lies beyond the greatest value that was loaded before, the watermark. Append
+            takes greater values; the others also take equal ones, so that rows of one moment are not lost. A column of times, numbers or
+            text. The first load takes everything. Values that are infinite or NaN never become the watermark, and an append reads them, like
+            NULL, only in its first load.
+        lag: merge, scd2: read back by so much behind the watermark, a timedelta for times, a number for numbers: for rows that become
+            visible late.
+        watermark_cap: keep the watermark behind the oldest transaction that runs in the source, because it may still commit older rows. It
+            is on for merge and scd2 with a column of times, where it costs reading a few rows again; ``True`` turns it on for append, which
+            then also leaves rows beyond it to a later load.
+        handle_deletes: what happens to keys that the source lacks: ``hard`` (merge) deletes, ``soft`` marks (merge) or closes (scd2).
+        max_delete_fraction: refuse a load that would delete or close a larger share (0 to 1) of the current rows. Without it a load is refused
+            whose source is empty and that would delete more than 100 rows, all there are; 1.0 allows that.
         event_timestamp_column: scd2: the source column that gives ``valid_from``. Of several source rows of one key only the one with the
-            greatest event time is taken (``SCD2(versions="latest")``); two that differ at one time are refused, as are any without this column.
-        ttl: scd2: versions older than this are closed.
+            greatest event time is taken, unless ``SCD2(versions="all")`` keeps them all; two that differ at one time are refused, as are any
+            without this column.
+        ttl: scd2: current versions that started longer ago than this are closed.
         dry_run: run the load and roll it back; the counts are those of a real run.
         strategy: an instance of a class of ``ematix_flow.strategy``, instead of ``mode`` and its options.
         on_busy: what happens while another run loads the table: ``wait``, ``skip`` or ``fail``.
         lock_timeout: how long to wait for locks, a timedelta or seconds; by default 30 s.
-        lag, max_delete_fraction, watermark_cap, progress: not implemented yet.
+        progress: not implemented yet.
 
     Returns:
         ``run_id``, ``status``, ``path`` and the counts of the mode: ``rows_inserted``, ``rows_updated``, ``rows_unchanged``,
-        ``rows_closed``.
+        ``rows_closed``, and ``rows_deleted`` with ``handle_deletes``; ``watermark`` with ``incremental_column``: a dict of ``column``, ``since``
+        (where the load read from), ``stored`` (where the next one starts) and ``cap``, as texts; ``retries`` where the load had to begin again.
 
     Raises:
         ValueError: every refusal of the engine and of the server (``ematix_flow.errors``). Nothing was written then.
         TypeError: an argument of a wrong Python type.
         NotImplementedError: an unknown mode, or an option that this version does not have.
     """
-    not_built({"lag": lag, "max_delete_fraction": max_delete_fraction, "watermark_cap": watermark_cap})
     if progress != "none":
         raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
     _check_types(target, source, target_connection)
-    if not isinstance(dry_run, bool):
-        raise TypeError(f"dry_run is True or False, not an object of type {type(dry_run).__name__}.")
+    _flag("dry_run", dry_run)
     # "append" is the default and so cannot be told from "not given".
     chosen, options = merged_with(
         strategy,
@@ -124,8 +139,14 @@ def sync(
         "dry_run": dry_run,
         "on_busy": _choice(on_busy),
         "lock_timeout_ms": _milliseconds(lock_timeout),
+        **_lag(lag),
+        "watermark_cap": _flag("watermark_cap", watermark_cap),
+        "max_delete_fraction": number_or_none("max_delete_fraction", max_delete_fraction),
+        **_of_one_strategy(options),
     }
     answer = call("sync", message)
+    for warning in answer.pop("warnings", None) or ():
+        warnings.warn(warning, UserWarning, stacklevel=2)
     differences = answer.pop("differences", None)
     if differences:
         table = f"{target.__schema__}.{target.__tablename__}"
@@ -154,6 +175,54 @@ def _check_types(target: object, source: object, target_connection: object) -> N
 
 def _shown(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
+
+
+def _flag(what: str, value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{what} is True or False, not an object of type {type(value).__name__}.")
+    return value
+
+
+def _lag(value: timedelta | float | Decimal | None) -> dict[str, object]:
+    """A timedelta as whole microseconds, a number as its exact text."""
+    if isinstance(value, timedelta):
+        return {"lag_microseconds": value // timedelta(microseconds=1)}
+    if value is None:
+        return {}
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise TypeError(f"lag is a datetime.timedelta or a number, not {type(value).__name__}.")
+    if not math.isfinite(value):
+        raise InvalidSpec("lag is a finite number.")
+    return {"lag_number": format(Decimal(str(value)), "f")} if value else {}
+
+
+_WORDS = ("replace", "versions", "late", "guards")
+
+
+def _of_one_strategy(options: dict[str, Any]) -> dict[str, object]:
+    """The options that only a strategy object has, where they are not at their defaults."""
+    given: dict[str, object] = {name: _choice(options[name]) for name in _WORDS if options.get(name) is not None}
+    if options.get("deleted_column") is not None:
+        given["deleted_column"] = _name("deleted_column", options["deleted_column"])
+    if options.get("closures") is not None:
+        given["closures"] = _flag("closures", options["closures"])
+    if options.get("scd2_columns") is not None:
+        given["scd2_columns"] = _history_columns(options["scd2_columns"])
+    return given
+
+
+_HISTORY_COLUMNS = ("valid_from", "valid_to", "is_current", "row_hash")
+
+
+def _history_columns(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise TypeError("scd2_columns is a mapping of valid_from, valid_to, is_current or row_hash to another name.")
+    unknown = [name for name in value if name not in _HISTORY_COLUMNS]
+    if unknown:
+        raise InvalidSpec(f"scd2_columns renames {unknown[0]!r}, and a history has {', '.join(_HISTORY_COLUMNS)}.")
+    if "" in value.values():
+        raise InvalidSpec("scd2_columns has an empty name.")
+    return {name: value.get(name, name) for name in _HISTORY_COLUMNS}
 
 
 def _choice(value: object) -> str | None:
