@@ -224,15 +224,11 @@ def test_strategy_gives_mode_and_options(engine: Engine, opened: list[str]) -> N
         ),
         ({"column_map": ["id"]}, TypeError, "column_map is a mapping of target column to source column, both str."),
         ({"source_connection": 5}, TypeError, "source_connection is a str, not int."),
-        ({"lag": 1}, NotImplementedError, "lag= is not implemented yet."),
-        ({"max_delete_fraction": 0}, NotImplementedError, "max_delete_fraction= is not implemented yet."),
-        ({"watermark_cap": False}, NotImplementedError, "watermark_cap= is not implemented yet."),
         ({"transforms_pre": [object()]}, NotImplementedError, "transforms_pre= is not implemented yet."),
         ({"transforms_post": [object()]}, NotImplementedError, "transforms_post= is not implemented yet."),
         ({"continue_on_failure": True}, NotImplementedError, "continue_on_failure= is not implemented yet."),
         ({"continue_on_failure_post": True}, NotImplementedError, "continue_on_failure_post= is not implemented yet."),
         ({"progress": "rich"}, NotImplementedError, "progress='rich' is not implemented yet."),
-        ({"mode": None, "strategy": SCD2(late="ignore")}, NotImplementedError, "SCD2(late=...) is not implemented yet."),
     ],
 )
 def test_refused_at_decoration(options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -34,24 +34,6 @@ def test_a_strategy_says_what_the_arguments_say(strategy: Strategy, arguments: d
     assert strategy.arguments() == arguments
 
 
-@pytest.mark.parametrize(
-    ("strategy", "message"),
-    [
-        (TruncateReplace(replace="diff"), "TruncateReplace(replace=...) is not implemented yet."),
-        (MergeUpsert(deleted_column="gone"), "MergeUpsert(deleted_column=...) is not implemented yet."),
-        (SCD2(versions="all"), "SCD2(versions=...) is not implemented yet."),
-        (SCD2(late="splice"), "SCD2(late=...) is not implemented yet."),
-        (SCD2(guards="full"), "SCD2(guards=...) is not implemented yet."),
-        (SCD2(scd2_columns={"valid_from": "start"}), "SCD2(scd2_columns=...) is not implemented yet."),
-        (SCD2(closures=True), "SCD2(closures=...) is not implemented yet."),
-    ],
-)
-def test_fields_of_later_work_are_named(strategy: Strategy, message: str) -> None:
-    with pytest.raises(NotImplementedError) as raised:
-        strategy.arguments()
-    assert str(raised.value) == message
-
-
 def test_options_of_another_strategy_are_refused() -> None:
     with pytest.raises(TypeError, match="compare_columns"):
         MergeUpsert(compare_columns=["a"])  # type: ignore[call-arg]

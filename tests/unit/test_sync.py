@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from datetime import timedelta
 from decimal import Decimal
@@ -179,19 +180,27 @@ def test_lock_timeout_has_bounds(load: Callable[..., dict[str, Any]], seconds: A
         load(lock_timeout=seconds)
 
 
+def test_later_work_is_named(load: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(NotImplementedError, match=r"^progress='log' is not implemented yet\.$"):
+        load(progress="log")
+
+
+def test_warnings_of_the_engine_are_warnings(engine: Engine, load: Callable[..., dict[str, Any]]) -> None:
+    engine.answers["sync"] = {**ANSWER, "warnings": ["The source is a standby."]}
+    with pytest.warns(UserWarning, match=r"^The source is a standby\.$"):
+        load()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lag": timedelta(hours=1)}, "lag= is not implemented yet."),
-        ({"max_delete_fraction": 0.5}, "max_delete_fraction= is not implemented yet."),
-        ({"watermark_cap": True}, "watermark_cap= is not implemented yet."),
-        ({"progress": "log"}, "progress='log' is not implemented yet."),
+        ({"valid_until": "x"}, "scd2_columns renames 'valid_until', and a history has valid_from, valid_to, is_current, row_hash."),
+        ({"valid_to": ""}, "scd2_columns has an empty name."),
     ],
 )
-def test_later_work_is_named(load: Callable[..., dict[str, Any]], options: dict[str, Any], message: str) -> None:
-    with pytest.raises(NotImplementedError) as raised:
-        load(**options)
-    assert str(raised.value) == message
+def test_history_columns_are_checked(load: Callable[..., dict[str, Any]], options: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load(strategy=SCD2(scd2_columns=options))
 
 
 @pytest.mark.parametrize("option", ["pipeline_name", "incremental_column", "event_timestamp_column"])

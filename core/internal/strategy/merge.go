@@ -196,9 +196,10 @@ func (r Request) guardDeletes(action string) Step {
 	case marked != "":
 		current += " WHERE NOT " + marked
 	}
-	condition, limit := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", guarded, StageTable), "its source is empty"
+	condition, limit, remedy := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", guarded, StageTable), "its source is empty", "max_delete_fraction=1.0"
 	if share := r.Load.MaxDeleteFraction; share != nil {
 		condition, limit = fmt.Sprintf("d.gone > %v * d.present", *share), fmt.Sprintf("max_delete_fraction allows a share of %v", *share)
+		remedy = "a larger max_delete_fraction"
 	}
 	return Step{
 		Name: "guard deletes", Why: "a source that lost its rows must not empty the table",
@@ -213,14 +214,7 @@ func (r Request) guardDeletes(action string) Step {
 				verb = "close"
 			}
 			return fault.New(fault.DeleteGuard, "The load of %s would %s %s of %s current rows, and %s. Nothing was written.", r.Load.Target, verb, rows[0][0], rows[0][1], limit).
-				WithHint("Look whether the source has lost rows. If they are really gone, give max_delete_fraction=%s.", allowed(r.Load.MaxDeleteFraction))
+				WithHint("Look whether the source has lost rows. If they are really gone, give %s.", remedy)
 		},
 	}
-}
-
-func allowed(share *float64) string {
-	if share == nil {
-		return "1.0"
-	}
-	return "a larger share"
 }
