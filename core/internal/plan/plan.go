@@ -19,6 +19,8 @@ type Plan struct {
 	Request strategy.Request
 	// Guards complete a table that the load makes.
 	Guards []string
+	// ReadsOnce says that the source cannot be read a second time: the load is never started over.
+	ReadsOnce bool
 }
 
 // Make checks the load and plans it.

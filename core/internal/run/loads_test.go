@@ -234,20 +234,6 @@ func TestABusyTargetIsWaitedForSkippedOrRefused(t *testing.T) {
 	p.wants("rows", "SELECT id FROM w.customers ORDER BY id", "1\n2")
 }
 
-func TestSomebodyElsesLockIsALockTimeout(t *testing.T) {
-	p := newPlace(t)
-	p.must(load(spec.Merge, values("(1, 'a', 1)")))
-	p.exec("BEGIN; LOCK TABLE w.customers IN ACCESS SHARE MODE; SELECT 1")
-	l := load(spec.Truncate, values("(2, 'a', 1)"))
-	l.LockTimeoutMS = 50
-	_, err := p.sync(l)
-	if !fault.Is(err, fault.LockTimeout) || !strings.HasPrefix(err.Error(), "w.customers is locked by another session for longer than lock_timeout. Nothing was written.") {
-		t.Errorf("%v, want LockTimeout", err)
-	}
-	p.exec("COMMIT")
-	p.wants("rows", "SELECT id FROM w.customers", "1")
-}
-
 func TestACancelledRunLeavesNothingAndIsRecorded(t *testing.T) {
 	p := newPlace(t)
 	p.must(load(spec.Merge, values("(1, 'a', 1)")))

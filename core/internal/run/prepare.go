@@ -15,13 +15,19 @@ import (
 // sessionSQL tells the server how long to wait and how to notice that we are gone. Nothing of it changes what the user's query means.
 const sessionSQL = `SELECT set_config('lock_timeout', $1, true), set_config('application_name', $2, true),
     set_config('idle_in_transaction_session_timeout', '600s', true),
-    set_config('tcp_keepalives_idle', '60', true), set_config('tcp_keepalives_interval', '10', true), set_config('tcp_keepalives_count', '6', true)`
+    set_config('tcp_keepalives_idle', '60', true), set_config('tcp_keepalives_interval', '10', true), set_config('tcp_keepalives_count', '6', true),
+    set_config('tcp_user_timeout', '120s', true)`
 
 // goneSQL lets the server notice during a statement that the client is gone. Some platforms refuse it.
 const goneSQL = "SET LOCAL client_connection_check_interval = '2s'"
 
+// lockTimeoutSQL gives the load's lock_timeout back.
+const lockTimeoutSQL = "SELECT pg_catalog.set_config('lock_timeout', $1, true)"
+
+func (l *load) lockTimeout() string { return strconv.FormatInt(l.plan.Load.LockTimeoutMS, 10) + "ms" }
+
 func (l *load) settings(ctx context.Context) error {
-	if _, err := l.tx.Exec(ctx, sessionSQL, strconv.FormatInt(l.plan.Load.LockTimeoutMS, 10)+"ms", "ematix-flow "+l.run.ID); err != nil {
+	if _, err := l.tx.Exec(ctx, sessionSQL, l.lockTimeout(), "ematix-flow "+l.run.ID); err != nil {
 		return pg.Fault(err, "settings")
 	}
 	nested, err := l.tx.Begin(ctx)

@@ -86,12 +86,11 @@ func (l *load) do(ctx context.Context, step strategy.Step) error {
 	}
 	switch {
 	case step.Marks:
-		if err := l.tx.QueryRow(ctx, step.SQL, args...).Scan(&l.watermark.Stored); err != nil {
-			return pg.Fault(err, step.Name)
-		}
-		return nil
+		return l.mark(ctx, step, args)
 	case step.Judge != nil || step.Expects != nil:
 		return l.query(ctx, step)
+	case step.Name == truncateStep:
+		return l.truncate(ctx, step)
 	}
 	changed, err := l.change(ctx, step, args)
 	if err != nil {
@@ -212,9 +211,6 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 	case server.Code == "23514" && l.plan.Load.EventTimestampColumn != "" && step.Boundary == strategy.Source:
 		e.Message = fmt.Sprintf("The source of %s has infinity in its event_timestamp_column %q. Nothing was written.", l.plan.Table, l.plan.Load.EventTimestampColumn)
 		e.Hint, e.Detail = "A version cannot start at the end of time: filter these rows out.", ""
-	case server.Code == "55P03":
-		e.Message = fmt.Sprintf("%s is locked by another session for longer than lock_timeout. Nothing was written.", l.plan.Table)
-		e.Hint = "pg_stat_activity and pg_locks show who it is. Try again, or give a longer lock_timeout."
 	case server.Code == "42804":
 		e.Message += ". Nothing was written."
 		e.Hint = "Cast it in the query, for example NULL::json or '2024-01-01'::date: a bare NULL or text constant counts as text."

@@ -28,6 +28,7 @@ type Result struct {
 	RowsUnchanged   *int64  `json:"rows_unchanged,omitempty"`
 	RowsClosed      *int64  `json:"rows_closed,omitempty"`
 	RowsDeleted     *int64  `json:"rows_deleted,omitempty"`
+	Retries         int     `json:"retries,omitempty"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Pipeline        string  `json:"pipeline"`
 
@@ -45,24 +46,18 @@ type load struct {
 	session  *pg.Session
 	tx       pgx.Tx
 	reads    *reading
-	arrived  []pgconn.FieldDescription // columns of rows from another server whose conversion failed
 	run      meta.Run
 	progress func(phase string, rows int64)
 
-	before      []string // the connection's own values of the pinned settings, while they are pinned
-	differences []string
-	warnings    []string
-	watermark   *Watermark
-	loadTime    string // read once, when the first statement needs it
-	counts      map[strategy.Count]int64
-	expected    map[strategy.Count]int64
+	findings
+	retries retries
 }
 
 // Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens. source is where the query runs on the path cross_db.
 func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version string, progress func(phase string, rows int64)) (*Result, error) {
 	began := time.Now()
 	host, _ := os.Hostname() // a machine without a name has an empty one in the history
-	l := &load{plan: p, server: server, source: source, progress: progress, counts: map[strategy.Count]int64{}, expected: map[strategy.Count]int64{}, run: meta.Run{
+	l := &load{plan: p, server: server, source: source, progress: progress, findings: noFindings(), run: meta.Run{
 		ID: NewUUID(), Pipeline: p.Load.PipelineName, Schema: p.Table.Schema, Table: p.Table.Name, Mode: string(p.Load.Mode), Path: p.Path,
 		EngineVersion: version, Host: host, PID: os.Getpid(),
 	}}
@@ -83,7 +78,7 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 			return nil, err
 		}
 	}
-	result, err := l.transaction(ctx)
+	result, err := l.persist(ctx)
 	if err != nil {
 		return nil, l.failed(ctx, err)
 	}
@@ -102,12 +97,21 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if err := l.settings(ctx); err != nil {
 		return nil, err
 	}
+	if err := l.at(ctx, "begin"); err != nil {
+		return nil, pg.Fault(err, "begin")
+	}
 	skipped, err := l.lock(ctx)
 	if err != nil || skipped {
 		return l.result("skipped"), err
 	}
+	if err := l.at(ctx, "lock"); err != nil {
+		return nil, pg.Fault(err, "lock")
+	}
 	if err := l.checkTable(ctx); err != nil {
 		return nil, err
+	}
+	if err := l.at(ctx, "table check"); err != nil {
+		return nil, pg.Fault(err, "table check")
 	}
 	defer l.closeSource(ctx)
 	for _, prepare := range []func(context.Context) error{l.openSource, l.checkQuery, l.readWatermark} {
@@ -115,11 +119,11 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	for _, step := range l.plan.Steps {
-		l.progress(step.Name, l.counts[strategy.Staged])
-		if err := l.do(ctx, step); err != nil {
-			return nil, err
-		}
+	if err := l.at(ctx, "query check"); err != nil {
+		return nil, pg.Fault(err, "query check")
+	}
+	if err := l.steps(ctx); err != nil {
+		return nil, err
 	}
 	result := l.result("success")
 	if err := ctx.Err(); err != nil { // after this point a cancellation comes too late
@@ -128,6 +132,9 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if l.plan.Load.DryRun {
 		result.Status = "dry_run"
 		return result, nil
+	}
+	if err := l.at(ctx, "history"); err != nil {
+		return nil, pg.Fault(err, "history")
 	}
 	at, err := l.time(ctx)
 	if err != nil {
@@ -142,6 +149,9 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	}
 	if err := l.run.Succeed(ctx, l.tx, at, l.history()); err != nil {
 		return nil, err
+	}
+	if err := l.at(ctx, "before commit"); err != nil {
+		return nil, pg.Fault(err, "commit")
 	}
 	return result, l.commit(ctx)
 }
@@ -158,6 +168,9 @@ func (l *load) rollback(ctx context.Context) {
 // commit ends the transaction. Where the answer is lost the run's own history row tells what became of it.
 func (l *load) commit(ctx context.Context) error {
 	err := l.tx.Commit(ctx)
+	if err == nil {
+		err = l.at(ctx, "after commit") // what goes wrong here has the answer lost
+	}
 	if err == nil {
 		return nil
 	}
@@ -195,14 +208,20 @@ func rolledBack(err error) bool {
 func (l *load) failed(ctx context.Context, err error) error {
 	e := pg.Fault(err, "load")
 	e.RunID = l.run.ID
-	if l.plan.Load.DryRun || e.Kind == fault.CommitUnknown {
+	if e.Kind == fault.CommitUnknown {
 		return e
 	}
+	cancelled := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
 	defer cancel()
 	// If this fails too the row stays "running", and the next run on the target calls it lost.
 	if l.freshSession(ctx) == nil {
-		_ = l.run.Fail(ctx, l.session, e.Error())
+		if !cancelled {
+			l.diagnose(ctx, e)
+		}
+		if !l.plan.Load.DryRun {
+			_ = l.run.Fail(ctx, l.session, e.Error())
+		}
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/meta"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
+	"github.com/ematix/ematix-flow/core/internal/strategy"
 	"github.com/ematix/ematix-flow/core/internal/types"
 )
 
@@ -132,6 +133,18 @@ func (l *load) readCap(ctx context.Context) error {
 		l.watermark.Cap = &plain
 	default:
 		l.watermark.Cap = &plain
+	}
+	return nil
+}
+
+// mark finds where the watermark will stand. A load that has read nothing leaves it.
+func (l *load) mark(ctx context.Context, step strategy.Step, args []any) error {
+	var reached *string
+	if err := l.tx.QueryRow(ctx, step.SQL, args...).Scan(&reached); err != nil {
+		return pg.Fault(err, step.Name)
+	}
+	if reached != nil {
+		l.watermark.Stored = reached
 	}
 	return nil
 }
