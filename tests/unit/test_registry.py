@@ -126,7 +126,6 @@ def test_wrong_types_are_refused(arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: pipeline.is_due("* * * * *", None, 60), "is_due"),  # type: ignore[arg-type]
         (lambda: pipeline.preview("x"), "preview"),
         (lambda: pipeline.dry_run("x"), "dry_run"),
         (lambda: pipeline.validate("x"), "validate"),

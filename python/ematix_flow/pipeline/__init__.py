@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from ematix_flow.pipeline.keys import _resolve_merge_keys
 from ematix_flow.pipeline.registry import (
@@ -18,11 +18,9 @@ from ematix_flow.pipeline.registry import (
     register,
     run_pipeline,
 )
+from ematix_flow.pipeline.schedule import is_due
 from ematix_flow.pipeline.spec import Pipeline, Source, Target
 from ematix_flow.pipeline.sync import Mode, sync
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 __all__ = [
     "_FEATURE_VIEWS_REGISTRY",
@@ -49,11 +47,6 @@ __all__ = [
     "sync",
     "validate",
 ]
-
-
-def is_due(schedule: str | None, now: datetime, interval_seconds: float) -> NoReturn:
-    """Not implemented yet."""
-    raise NotImplementedError("pipeline.is_due is not implemented yet.")
 
 
 def preview(name: str, *, dry_run: bool = False) -> NoReturn:

@@ -51,8 +51,8 @@ def register(*, name: str, schedule: str | None) -> Callable[[Function], Functio
 
     Args:
         name: the name; ``flow run`` and ``run_pipeline`` find it by this.
-        schedule: a cron text, or ``None``: never due, runs by name only. In this version it is kept for an outside scheduler and shown by
-            ``flow list``; nothing runs by itself, and the text is not checked yet.
+        schedule: a cron text (see ``is_due``), or ``None``: never due, runs by name only. Nothing runs by itself: ``flow run-due``, called each
+            minute, runs what is due. The text is checked where it is read, and not here; ``flow list`` marks one that cannot be used.
 
     A name has one function. In a notebook or at a prompt (module ``__main__``) the same function, by ``__qualname__``, replaces itself, so
     that a cell may run again.
