@@ -268,9 +268,7 @@ def test_malformed_assignment(flow: Any, engine: Engine, monkeypatch: pytest.Mon
     assert engine.messages == []
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["nope"], ["run"], ["connections"], ["run-due", "--module", "x"], ["list", "--module", "x", "--format", "xml"]]
-)
+@pytest.mark.parametrize("words", [[], ["nope"], ["run"], ["connections"], ["run-due"], ["list", "--module", "x", "--format", "xml"]])
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from ematix_flow.cli._command import Command
@@ -22,14 +23,32 @@ def _run(args: argparse.Namespace) -> int:
     from ematix_flow import pipeline
 
     entries = pipeline.list_entries()
+    unusable = {entry.name: problem for entry in entries if (problem := _problem(entry.schedule))}
+    for name, problem in unusable.items():
+        print(f"warning: {name}: {problem}", file=sys.stderr)
     if args.format == "json":
         print(json.dumps([{"name": entry.name, "kind": entry.kind, "schedule": entry.schedule} for entry in entries]))
         return 0
-    rows = [(entry.name, entry.kind, entry.schedule or "(unscheduled)") for entry in entries]
+    rows = [(entry.name, entry.kind, _shown(entry.schedule, bad=entry.name in unusable)) for entry in entries]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     for name, kind, schedule in rows:
         print(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {schedule}")
     return 0
+
+
+def _problem(schedule: str | None) -> str:
+    """Why a schedule can never fire, or nothing."""
+    from ematix_flow.pipeline.schedule import check
+
+    try:
+        check(schedule)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _shown(schedule: str | None, *, bad: bool) -> str:
+    return "(unscheduled)" if schedule is None else f"{schedule}  (bad schedule)" if bad else schedule
 
 
 COMMAND = Command(

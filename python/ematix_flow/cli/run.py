@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ematix_flow.cli._command import Command, CommandError
 from ematix_flow.cli._module import add_module_argument, import_module
+from ematix_flow.cli._result import jsonable
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,7 @@ def _run(args: argparse.Namespace) -> int:
     except KeyError:
         raise CommandError(f"no pipeline named {args.name!r}", exit_code=2, hint=_known(args.module)) from None
     result = entry.fn()
-    print(json.dumps(_jsonable(result), default=str))
+    print(json.dumps(jsonable(result), default=str))
     return SKIPPED if isinstance(result, dict) and result.get("status") == "skipped" else 0
 
 
@@ -37,13 +38,6 @@ def _known(module: str) -> str:
 
     names = sorted(entry.name for entry in pipeline.list_pipelines())
     return f"{module} declares {', '.join(names)}." if names else f"{module} declares no pipeline."
-
-
-def _jsonable(value: object) -> object:
-    """The value with keys that JSON can have; other values become text when they are written."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    return [_jsonable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 COMMAND = Command(
