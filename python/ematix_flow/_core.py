@@ -6,9 +6,9 @@ at import.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from ematix_flow.arguments import text
+from ematix_flow.arguments import optional_text, text, texts
 from ematix_flow.connection import Connection, call, opened
 
 if TYPE_CHECKING:
@@ -94,18 +94,51 @@ def create_table_sql(json: str) -> str:
 
 
 def plan_append_sql(spec_json: str, source_query: str) -> str:
-    """Not implemented yet."""
-    _not_built("plan_append_sql")
+    """What an append comes down to: one INSERT of the query's rows, with ``$1`` for the batch id where the spec has ``_batch_id``.
+
+    The ``plan_*_sql`` texts are for reading: loads check, count and lock besides. They use the columns of the spec and add none.
+
+    >>> spec = parse_table_spec(
+    ...     '{"schema": "dwh", "name": "t", "columns": '
+    ...     '[{"name": "id", "type": {"kind": "big_int"}, "nullable": false, "primary_key": true}]}'
+    ... )
+    >>> print(plan_append_sql(augment_table_spec(spec), "SELECT 1 AS id"))
+    INSERT INTO dwh.t (id, _loaded_at, _batch_id)
+    SELECT q.id, now(), $1::uuid
+    FROM (SELECT 1 AS id) AS q
+
+    Raises:
+        ValueError: the spec is not valid, the query is empty.
+    """
+    return str(call("plan_append_sql", {"spec": text("spec_json", spec_json), "query": text("source_query", source_query)}))
 
 
 def plan_truncate_sql(spec_json: str, source_query: str) -> list[str]:
-    """Not implemented yet."""
-    _not_built("plan_truncate_sql")
+    """What a truncate load comes down to: TRUNCATE, then the INSERT of ``plan_append_sql``."""
+    return list(call("plan_truncate_sql", {"spec": text("spec_json", spec_json), "query": text("source_query", source_query)}))
 
 
 def plan_merge_sql(spec_json: str, source_query: str, keys: Sequence[str], update_columns: Sequence[str]) -> str:
-    """Not implemented yet."""
-    _not_built("plan_merge_sql")
+    """What a merge comes down to: one ``INSERT ... ON CONFLICT``, which returns for each row that it wrote whether it is new.
+
+    Args:
+        keys: the key columns; the server wants a unique constraint on exactly these.
+        update_columns: the columns to compare and to set; none: rows with a key that is there are left alone.
+
+    Raises:
+        ValueError: no keys, or a name that the spec does not declare, is given twice or is filled by the load; the message names it.
+    """
+    return str(
+        call(
+            "plan_merge_sql",
+            {
+                "spec": text("spec_json", spec_json),
+                "query": text("source_query", source_query),
+                "keys": texts("keys", keys),
+                "update_columns": texts("update_columns", update_columns),
+            },
+        )
+    )
 
 
 def plan_scd2_sql(
@@ -116,9 +149,27 @@ def plan_scd2_sql(
     run_token: str,
     event_ts_column: str | None = None,
 ) -> list[str]:
-    """Not implemented yet."""
-    _not_built("plan_scd2_sql")
+    """What an scd2 load comes down to, in one transaction: find what changed, close the versions it replaces, insert the new ones.
 
+    Args:
+        spec_json: the spec with its history columns (``augment_table_spec_scd2``).
+        compare_columns: the columns whose change makes a new version.
+        run_token: the end of the name of the temporary table.
+        event_ts_column: the column of the query from which a version holds; without it that is ``now()``.
 
-def _not_built(name: str) -> NoReturn:
-    raise NotImplementedError(f"{name} is not implemented yet.")
+    Raises:
+        ValueError: as ``plan_merge_sql``; also no column to compare, a spec without history columns, an empty or too long token.
+    """
+    return list(
+        call(
+            "plan_scd2_sql",
+            {
+                "spec": text("spec_json", spec_json),
+                "query": text("source_query", source_query),
+                "keys": texts("keys", keys),
+                "compare_columns": texts("compare_columns", compare_columns),
+                "run_token": text("run_token", run_token),
+                "event_ts_column": optional_text("event_ts_column", event_ts_column),
+            },
+        )
+    )
