@@ -12,6 +12,9 @@ import (
 // The documented texts: what a load of each mode comes down to, in the plainest SQL that does it. They are for people and tools that look at them; loads
 // run the steps of the strategies, which check, count and lock besides. The caller binds $1, the batch id, where the table has a column for it.
 
+// history are the names that the documented texts use: there is no argument for others.
+var history = spec.StandardHistory
+
 // DocumentedAppend inserts every row of the query.
 func DocumentedAppend(t *spec.Table, query string) (string, error) {
 	r, err := documented(t, spec.Append, query)
@@ -72,12 +75,12 @@ func DocumentedSCD2(t *spec.Table, query string, keys, compare []string, token, 
 	changed := "pg_temp." + ident.Quote(name)
 	filled, filling := r.documentedFilled()
 	sourced := columnNames(r.sourced())
-	columns := slices.Concat(sourced, []string{spec.ValidFrom, spec.ValidTo, spec.IsCurrent, spec.RowHash}, filled)
+	columns := slices.Concat(sourced, []string{history.ValidFrom, history.ValidTo, history.IsCurrent, history.RowHash}, filled)
 	values := slices.Concat(prefixed("c", sourced), []string{"c." + r.own("start"), "NULL", "true", "c." + r.own("hash")}, filling)
 	return []string{
 		"CREATE TEMP TABLE " + ident.Quote(name) + " ON COMMIT DROP AS\n" + r.documentedChanges(sourced),
-		"UPDATE " + r.target() + " AS t\nSET " + spec.ValidTo + " = c." + r.own("start") + ", " + spec.IsCurrent + " = false\nFROM " + changed + " AS c\nWHERE t." +
-			spec.IsCurrent + " AND " + r.sameKey("t", "c"),
+		"UPDATE " + r.target() + " AS t\nSET " + history.ValidTo + " = c." + r.own("start") + ", " + history.IsCurrent + " = false\nFROM " + changed + " AS c\nWHERE t." +
+			history.IsCurrent + " AND " + r.sameKey("t", "c"),
 		r.documentedHead("", columns) + "\nSELECT " + strings.Join(values, ", ") + "\nFROM " + changed + " AS c",
 	}, nil
 }
@@ -92,9 +95,9 @@ func (r Request) documentedChanges(sourced []string) string {
 		start = at
 	}
 	// A version cannot end before it starts, also where its event lies behind the new one's.
-	own := []string{"greatest(" + start + ", t." + spec.ValidFrom + " + interval '1 microsecond') AS " + r.own("start"), rowHash(r, "q") + " AS " + r.own("hash")}
-	return "SELECT " + strings.Join(append(prefixed("q", sourced), own...), ", ") + "\nFROM " + source + "\nLEFT JOIN " + r.target() + " AS t ON t." + spec.IsCurrent +
-		" AND " + r.sameKey("t", "q") + "\nWHERE t." + spec.ValidFrom + " IS NULL\n   OR " + r.differs("t", "q", r.Load.CompareColumns)
+	own := []string{"greatest(" + start + ", t." + history.ValidFrom + " + interval '1 microsecond') AS " + r.own("start"), rowHash(r, "q") + " AS " + r.own("hash")}
+	return "SELECT " + strings.Join(append(prefixed("q", sourced), own...), ", ") + "\nFROM " + source + "\nLEFT JOIN " + r.target() + " AS t ON t." + history.IsCurrent +
+		" AND " + r.sameKey("t", "q") + "\nWHERE t." + history.ValidFrom + " IS NULL\n   OR " + r.differs("t", "q", r.Load.CompareColumns)
 }
 
 func documented(t *spec.Table, mode spec.Mode, query string) (Request, error) {
@@ -105,7 +108,7 @@ func documented(t *spec.Table, mode spec.Mode, query string) (Request, error) {
 	case strings.ContainsRune(query, 0):
 		return Request{}, fault.New(fault.InvalidQuery, "The source query holds a NUL character, which PostgreSQL cannot read.")
 	}
-	return Request{Load: &spec.Load{Target: t, Mode: mode, Query: query}, Table: t}, nil
+	return Request{Load: &spec.Load{Target: t, Mode: mode, Query: query, History: history}, Table: t}, nil
 }
 
 // documentedNames keeps the keys, and refuses names as a load does.
@@ -120,7 +123,7 @@ func (r Request) documentedNames(keys []string, option string, columns []string)
 				return fault.New(fault.InvalidSpec, "%s names the column %q, which %s does not declare.", what, name, r.Table)
 			case slices.Contains(names[:i], name):
 				return fault.New(fault.InvalidSpec, "%s names the column %q twice.", what, name)
-			case spec.IsMetadata(r.Load.Mode, name):
+			case r.Load.Fills(name):
 				return fault.New(fault.InvalidSpec, "%s names the column %q, which the load itself fills.", what, name)
 			case what == "update_columns" && slices.Contains(keys, name):
 				return fault.New(fault.InvalidSpec, "update_columns names the key column %q: a key is never updated.", name)
@@ -136,7 +139,7 @@ func (r Request) checkHistory(token string) error {
 	if len(r.Load.CompareColumns) == 0 {
 		return fault.New(fault.InvalidSpec, "compare_columns is empty: a history needs at least one column to compare.")
 	}
-	for _, name := range []string{spec.ValidFrom, spec.ValidTo, spec.IsCurrent, spec.RowHash} {
+	for _, name := range []string{history.ValidFrom, history.ValidTo, history.IsCurrent, history.RowHash} {
 		if r.Table.Column(name) == nil {
 			return fault.New(fault.InvalidSpec, "A history needs the column %q, which the spec of %s lacks.", name, r.Table).WithHint("augment_table_spec_scd2 adds it.")
 		}
