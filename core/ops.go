@@ -38,6 +38,7 @@ var operations = map[string]operation{
 	"sync":                     op((*Engine).sync),
 	"list_connections":         op((*Engine).listConnections),
 	"redact":                   op((*Engine).redact),
+	"reflect_table":            op((*Engine).reflectTable),
 	"resolve_connection":       op((*Engine).resolveConnection),
 	"set_connection":           op((*Engine).setConnection),
 	"version":                  op((*Engine).version),
