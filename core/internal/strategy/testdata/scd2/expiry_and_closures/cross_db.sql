@@ -1,0 +1,126 @@
+-- 1. create staging: the declared types, so that values are converted and refused as the target would
+CREATE TEMPORARY TABLE _ematix_stage (
+    customer_id BIGINT NOT NULL,
+    email VARCHAR(64) NOT NULL,
+    balance NUMERIC(12,2),
+    profile JSON
+) ON COMMIT DROP;
+
+-- 2. stage: the query runs once, on its own server; its rows come over as they are
+-- on the source:
+COPY (
+SELECT q.customer_id, q.email, q.balance, q.profile
+FROM (
+SELECT * FROM (VALUES (1::bigint, 'a@x.org', 10.5, NULL::json), (2, 'b@x.org', NULL, '{}')) AS v (customer_id, email, balance, profile)
+) AS q
+) TO STDOUT (FORMAT binary);
+-- into:
+COPY pg_temp._ematix_stage (customer_id, email, balance, profile) FROM STDIN (FORMAT binary);
+
+-- 3. analyze staging: the planner must know how many rows there are
+ANALYZE pg_temp._ematix_stage;
+
+-- 4. check keys: a key that occurs twice is refused before anything is written
+SELECT count(s.customer_id) - count(DISTINCT s.customer_id) + greatest(count(*) - count(s.customer_id) - 1, 0)
+FROM pg_temp._ematix_stage AS s;
+-- only where that is not 0:
+SELECT count(*) OVER () AS keys, d.*
+FROM (
+    SELECT count(*) AS n, left(s.customer_id::text, 80)
+    FROM pg_temp._ematix_stage AS s
+    GROUP BY s.customer_id
+    HAVING count(*) > 1
+) AS d
+LIMIT 5;
+
+-- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
+LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
+
+-- 6. find changes: one join with the current versions finds what is new, what differs and what is gone
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'open' WHEN s.ctid IS NULL THEN 'close' ELSE 'change' END AS _ematix_action,
+    t.ctid AS _ematix_ctid,
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    coalesce(s.customer_id, t.customer_id) AS customer_id, s.email, s.balance, s.profile
+FROM pg_temp._ematix_stage AS s
+FULL JOIN (
+    SELECT ctid, valid_from, customer_id, email, balance, profile
+    FROM warehouse.customers WHERE is_current
+) AS t ON t.customer_id = s.customer_id
+WHERE t.ctid IS NULL OR s.ctid IS NULL
+   OR t.email IS DISTINCT FROM s.email
+   OR t.balance IS DISTINCT FROM s.balance
+   OR t.profile::text IS DISTINCT FROM s.profile::text
+ORDER BY t.ctid;  -- $1: load_time
+
+-- 7. analyze changes: the planner must know how few they are
+ANALYZE pg_temp._ematix_changes;
+
+-- 8. count changes: what follows must change exactly as many rows
+SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close'), count(*) FILTER (WHERE c._ematix_action = 'close')
+FROM pg_temp._ematix_changes AS c;
+
+-- 9. guard deletes: a source that lost its rows must not empty the table
+SELECT count(*)
+FROM pg_temp._ematix_changes AS c
+WHERE c._ematix_action = 'close';
+-- only where that is not 0:
+SELECT d.gone, d.present
+FROM (
+    SELECT (SELECT count(*) FROM pg_temp._ematix_changes AS c WHERE c._ematix_action = 'close') AS gone, (SELECT count(*) FROM warehouse.customers AS t WHERE t.is_current) AS present
+) AS d
+WHERE d.gone > 100 AND NOT EXISTS (SELECT FROM pg_temp._ematix_stage);
+
+-- 10. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
+FROM pg_settings, (
+    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
+    FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+) AS d
+WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+
+-- 11. close: versions that are replaced or gone; their end is the start of what follows
+WITH closed AS (
+UPDATE warehouse.customers AS t
+SET valid_to = c._ematix_at, is_current = false
+FROM pg_temp._ematix_changes AS c
+WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current
+RETURNING t.customer_id, t.valid_from, t.valid_to
+)
+INSERT INTO warehouse.customers__closures (customer_id, valid_from, valid_to, run_id)
+SELECT customer_id, valid_from, valid_to, $1::uuid
+FROM closed;  -- $1: run_id
+
+-- 12. plan freely: the planner's own choice again
+SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+
+-- 13. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
+INSERT INTO warehouse.customers (
+    customer_id, email, balance, profile, valid_from, valid_to, is_current, row_hash, _loaded_at,
+    _batch_id
+)
+SELECT
+    c.customer_id, c.email, c.balance, c.profile, greatest(c._ematix_at, p.last_end), NULL, true,
+    c._ematix_hash, $1::timestamptz, $2::uuid
+FROM pg_temp._ematix_changes AS c
+LEFT JOIN (
+    SELECT h.customer_id, max(h.valid_to) AS last_end
+    FROM warehouse.customers AS h
+    JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.customer_id = n.customer_id
+    GROUP BY h.customer_id
+) AS p ON c._ematix_action = 'open' AND p.customer_id = c.customer_id
+WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id
+
+-- 14. expire: current versions that started longer ago than the ttl
+WITH closed AS (
+UPDATE warehouse.customers AS t
+SET valid_to = greatest($1::timestamptz, t.valid_from + interval '1 microsecond'), is_current = false
+WHERE t.is_current AND t.valid_from < $1::timestamptz - make_interval(secs => 86400.5)
+RETURNING t.customer_id, t.valid_from, t.valid_to
+)
+INSERT INTO warehouse.customers__closures (customer_id, valid_from, valid_to, run_id)
+SELECT customer_id, valid_from, valid_to, $2::uuid
+FROM closed;  -- $1: load_time  -- $2: run_id
