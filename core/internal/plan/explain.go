@@ -16,6 +16,12 @@ func (p *Plan) Text() string {
 		if step.Extract != "" {
 			text.WriteString("-- on the source:\n" + step.Extract + ";\n-- into:\n")
 		}
+		if step.Few != "" {
+			text.WriteString("-- when few rows are staged:\n" + step.Few + ";\n-- otherwise:\n")
+		}
+		if step.Many {
+			text.WriteString("-- only when many rows are staged:\n")
+		}
 		text.WriteString(step.SQL + ";")
 		for n, parameter := range step.Parameters {
 			fmt.Fprintf(&text, "  -- $%d: %s", n+1, parameter)

@@ -15,11 +15,13 @@ import (
 )
 
 // pins are the settings that our own statements run under: they make them mean the same in every session, the text of a value, which the row hash is made of,
-// and the objects that names stand for. Three are for speed: statistics of temporary tables are taken small, which gives the same plans; groups of keys are formed
+// and the objects that names stand for. The others are for speed: statistics of temporary tables are taken small, which gives the same plans; groups of keys are formed
 // by sorting, since nearly every key is a group of its own and hashing them spills (measured at the default work_mem: half the time); and the key check and the one join
-// that finds the changes get leastMemory, so that a million rows are joined in one batch (2.1 s became 1.6 s).
+// that finds the changes get leastMemory, so that a million rows are joined in one batch (2.1 s became 1.6 s). Random pages count as cheap: rows that are few against the table
+// (up to 4 or 5 %) are looked up by an index then, as long as there is one that answers, in a quarter of the time of reading the table.
 var pins = []struct{ name, value string }{ // the value is a SQL expression
 	{"search_path", "'pg_catalog, pg_temp'"}, {"TimeZone", "'UTC'"}, {"DateStyle", "'ISO, MDY'"}, {"IntervalStyle", "'postgres'"}, {"bytea_output", "'hex'"},
+	{"random_page_cost", "least(pg_catalog.current_setting('random_page_cost')::float8, 0.5)::text"},
 	{"extra_float_digits", "'1'"}, {"standard_conforming_strings", "'on'"}, {"default_statistics_target", "'10'"}, {"enable_hashagg", "'off'"},
 	{"work_mem", "CASE WHEN pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('" + leastMemory +
 		"') THEN '" + leastMemory + "' ELSE pg_catalog.current_setting('work_mem') END"},
@@ -66,6 +68,15 @@ func (l *load) unpin(ctx context.Context) error {
 
 // do runs one step of the plan.
 func (l *load) do(ctx context.Context, step strategy.Step) error {
+	if step.Few != "" || step.Many {
+		few, err := l.few(ctx)
+		if err != nil || step.Many && few {
+			return err
+		}
+		if few && step.Few != "" {
+			step.SQL = step.Few
+		}
+	}
 	switch step.Boundary {
 	case strategy.Ours:
 		if err := l.pin(ctx); err != nil {
@@ -110,6 +121,19 @@ func (l *load) do(ctx context.Context, step strategy.Step) error {
 			WithHint("A trigger, rule or row-level security policy of the table keeps rows from being changed.")
 	}
 	return nil
+}
+
+// fewRows are few whatever the table; where it is larger, those that the planner looks up by an index are.
+const fewRows = 100_000
+
+// few reports whether few rows are staged.
+func (l *load) few(ctx context.Context) (few bool, err error) {
+	staged := l.counts[strategy.Staged]
+	if staged < fewRows {
+		return true, nil
+	}
+	err = l.tx.QueryRow(ctx, "SELECT reltuples > 20 * $2::float8 FROM pg_catalog.pg_class WHERE oid = $1::regclass", quotedName(l.plan.Table), staged).Scan(&few)
+	return few, orNil(err, "reflect")
 }
 
 // change runs a statement, here or with rows from another server, and returns how many rows it changed.

@@ -24,16 +24,11 @@ const (
 )
 
 func (m mergeUpsert) Steps(r Request) []Step {
-	steps := append(r.stage(), r.checkKeys(), r.lockTarget())
-	deleting := r.Load.Deletes() != ""
-	if !deleting {
-		steps = append(steps, r.lookUp("")...)
-	}
-	steps = append(steps, m.changes(r), analyzeChanges(), r.countMatches())
+	steps := append(r.stage(), r.checkKeys(), r.lockTarget(), r.few(m.changes(r)), analyzeChanges(), r.countMatches())
 	if r.Load.HandleDeletes != "" {
 		steps = append(steps, r.guardDeletes(deletes))
 	}
-	if deleting {
+	if r.Load.Deletes() != "" {
 		steps = append(steps, r.chooseWay(r.does(deletes)), m.delete(r), planFreely())
 	}
 	if m.set(r, func(Parameter) string { return "" }) != nil {
@@ -172,6 +167,9 @@ func (r Request) countMatches() Step {
 		conditions, counts = append(conditions, r.does(deletes)), append(counts, Deleted)
 	}
 	step := countChanges(conditions, counts...)
+	if !slices.ContainsFunc(r.Load.Keys, func(key string) bool { return r.Table.Column(key).Nullable }) && r.Load.OnDrift != spec.DriftWarn {
+		return step // a unique constraint keeps these apart
+	}
 	last := len(conditions)
 	step.SQL = strings.Replace(step.SQL, "\nFROM", ",\n    count(DISTINCT c."+r.own("row")+") FILTER (WHERE "+r.does(updates)+")\nFROM", 1)
 	step.Judge = func(rows [][]string) error {

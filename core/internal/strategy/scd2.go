@@ -27,11 +27,7 @@ func (s scd2) Steps(r Request) []Step {
 	if r.Load.EventTimestampColumn != "" {
 		steps = append(steps, s.timeline(r)...)
 	} else {
-		steps = append(steps, r.lockTarget())
-		if r.Load.HandleDeletes == "" {
-			steps = append(steps, r.lookUp(r.name().IsCurrent)...)
-		}
-		steps = append(steps, s.changes(r))
+		steps = append(steps, r.lockTarget(), r.few(s.changes(r)))
 	}
 	conditions, counts := []string{"c." + r.own("action") + " <> '" + opens + "'", "c." + r.own("action") + " <> '" + closes + "'"}, []Count{Closed, Inserted}
 	if r.Load.HandleDeletes != "" {

@@ -223,7 +223,7 @@ func (r Request) lockTarget() Step {
 }
 
 func analyzeChanges() Step {
-	return Step{Name: "analyze changes", Why: "the planner must know how few they are", SQL: "ANALYZE " + changesTable}
+	return Step{Name: "analyze changes", Why: "the planner must know how many they are; few it takes for few anyway", SQL: "ANALYZE " + changesTable, Many: true}
 }
 
 // countChanges announces how many rows the statements that follow change, so that a trigger, rule or policy that keeps rows back is noticed.

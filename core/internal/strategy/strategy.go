@@ -30,7 +30,9 @@ type Step struct {
 	SQL        string
 	Why        string // for the reader of a plan
 	Parameters []Parameter
-	Counts     Count // what the number of rows that it changed means
+	Few        string // the statement when few rows are staged, where another one is better then
+	Many       bool   // only when many rows are staged
+	Counts     Count  // what the number of rows that it changed means
 
 	// Judge looks at the rows of a query, as texts, and refuses the load if they show what must not be. Only checks have it.
 	// Quick is a cheaper query for the same: where its one value is 0, SQL need not be run.

@@ -36,20 +36,17 @@ LIMIT 5;
 -- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
 LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
--- 6. choose way: few rows against the table are looked up by the index on the keys; more, or in partitions: the table is read once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
-    SELECT 10 * s.reltuples < t.reltuples AND EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1
-          AND (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey) AND a.attname IN ('customer_id')) = 1
-    ) AS few
-    FROM pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
-
--- 7. find changes: one join finds what is new and what differs
+-- 6. find changes: one join finds what is new and what differs
+-- when few rows are staged:
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
+    t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s.customer_id, s.email, s.balance, s.profile
+FROM (SELECT ctid, * FROM pg_temp._ematix_stage ORDER BY customer_id) AS s
+LEFT JOIN warehouse.customers AS t ON t.customer_id = s.customer_id
+WHERE t.ctid IS NULL
+ORDER BY t.ctid;
+-- otherwise:
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
@@ -59,15 +56,15 @@ LEFT JOIN warehouse.customers AS t ON t.customer_id = s.customer_id
 WHERE t.ctid IS NULL
 ORDER BY t.ctid;
 
--- 8. analyze changes: the planner must know how few they are
+-- 7. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
--- 9. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert'),
-    count(DISTINCT c._ematix_row) FILTER (WHERE c._ematix_action = 'update')
+-- 8. count changes: what follows must change exactly as many rows
+SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert')
 FROM pg_temp._ematix_changes AS c;
 
--- 10. insert: rows whose key is new
+-- 9. insert: rows whose key is new
 INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)
 SELECT c.customer_id, c.email, c.balance, c.profile, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c

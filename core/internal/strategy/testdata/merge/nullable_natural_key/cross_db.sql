@@ -35,6 +35,18 @@ LIMIT 5;
 LOCK TABLE warehouse.rates IN SHARE ROW EXCLUSIVE MODE;
 
 -- 6. find changes: one join finds what is new and what differs
+-- when few rows are staged:
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
+    t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s.id, s.country, s.region, s.rate, s.note
+FROM (SELECT ctid, * FROM pg_temp._ematix_stage ORDER BY country, region) AS s
+LEFT JOIN warehouse.rates AS t ON t.country = s.country AND ARRAY[t.region] = ARRAY[s.region]
+WHERE t.ctid IS NULL
+   OR t.rate IS DISTINCT FROM s.rate
+   OR t.note IS DISTINCT FROM s.note
+ORDER BY t.ctid;
+-- otherwise:
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
@@ -46,7 +58,8 @@ WHERE t.ctid IS NULL
    OR t.note IS DISTINCT FROM s.note
 ORDER BY t.ctid;
 
--- 7. analyze changes: the planner must know how few they are
+-- 7. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
@@ -55,13 +68,16 @@ SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHE
 FROM pg_temp._ematix_changes AS c;
 
 -- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
+SELECT
+    set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
+    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
+    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action = 'update'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+) AS d;
 
 -- 10. update: rows that differ, by their place and their key
 UPDATE warehouse.rates AS t
@@ -70,7 +86,9 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action = 'update' AND t.ctid = c._ematix_ctid AND (t.country = c.country AND ARRAY[t.region] = ARRAY[c.region]) IS TRUE;  -- $1: load_time  -- $2: run_id
 
 -- 11. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+SELECT
+    pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
 -- 12. insert: rows whose key is new
 INSERT INTO warehouse.rates (id, country, region, rate, note, _loaded_at, _batch_id)

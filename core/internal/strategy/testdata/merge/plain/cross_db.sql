@@ -36,20 +36,20 @@ LIMIT 5;
 -- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
 LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
--- 6. choose way: few rows against the table are looked up by the index on the keys; more, or in partitions: the table is read once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
-    SELECT 10 * s.reltuples < t.reltuples AND EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1
-          AND (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey) AND a.attname IN ('customer_id')) = 1
-    ) AS few
-    FROM pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
-
--- 7. find changes: one join finds what is new and what differs
+-- 6. find changes: one join finds what is new and what differs
+-- when few rows are staged:
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
+    t.ctid AS _ematix_ctid, s.ctid AS _ematix_row, s.customer_id, s.email, s.balance, s.profile
+FROM (SELECT ctid, * FROM pg_temp._ematix_stage ORDER BY customer_id) AS s
+LEFT JOIN warehouse.customers AS t ON t.customer_id = s.customer_id
+WHERE t.ctid IS NULL
+   OR t.email IS DISTINCT FROM s.email
+   OR t.balance IS DISTINCT FROM s.balance
+   OR t.profile::text IS DISTINCT FROM s.profile::text
+ORDER BY t.ctid;
+-- otherwise:
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'insert' ELSE 'update' END AS _ematix_action,
@@ -62,24 +62,27 @@ WHERE t.ctid IS NULL
    OR t.profile::text IS DISTINCT FROM s.profile::text
 ORDER BY t.ctid;
 
--- 8. analyze changes: the planner must know how few they are
+-- 7. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
--- 9. count changes: what follows must change exactly as many rows
-SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert'),
-    count(DISTINCT c._ematix_row) FILTER (WHERE c._ematix_action = 'update')
+-- 8. count changes: what follows must change exactly as many rows
+SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert')
 FROM pg_temp._ematix_changes AS c;
 
--- 10. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+SELECT
+    set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
+    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
+    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action = 'update'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+) AS d;
 
--- 11. update: rows that differ, by their place and their key
+-- 10. update: rows that differ, by their place and their key
 UPDATE warehouse.customers AS t
 SET
     email = c.email, balance = c.balance, profile = c.profile, _loaded_at = $1::timestamptz,
@@ -87,10 +90,12 @@ SET
 FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action = 'update' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE;  -- $1: load_time  -- $2: run_id
 
--- 12. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+-- 11. plan freely: the planner's own choice again
+SELECT
+    pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
--- 13. insert: rows whose key is new
+-- 12. insert: rows whose key is new
 INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)
 SELECT c.customer_id, c.email, c.balance, c.profile, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c

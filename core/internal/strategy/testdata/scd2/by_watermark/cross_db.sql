@@ -42,20 +42,26 @@ LIMIT 5;
 -- 6. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
 LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
--- 7. choose way: few rows against the table are looked up by the index on the keys; more, or in partitions: the table is read once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
-    SELECT 10 * s.reltuples < t.reltuples AND EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND pg_get_expr(i.indpred, i.indrelid) = 'is_current' AND i.indnkeyatts = 1
-          AND (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey) AND a.attname IN ('customer_id')) = 1
-    ) AS few
-    FROM pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
-
--- 8. find changes: one join with the current versions finds what is new, what differs
+-- 7. find changes: one join with the current versions finds what is new, what differs
+-- when few rows are staged:
+CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
+SELECT
+    CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
+    t.ctid AS _ematix_ctid,
+    greatest($1::timestamptz, t.valid_from + interval '1 microsecond') AS _ematix_at,
+    sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
+    s.customer_id, s.email, s.balance, s.profile
+FROM (SELECT ctid, * FROM pg_temp._ematix_stage ORDER BY customer_id) AS s
+LEFT JOIN (
+    SELECT ctid, valid_from, customer_id, email, balance, profile
+    FROM warehouse.customers WHERE is_current
+) AS t ON t.customer_id = s.customer_id
+WHERE t.ctid IS NULL
+   OR t.email IS DISTINCT FROM s.email
+   OR t.balance IS DISTINCT FROM s.balance
+   OR t.profile::text IS DISTINCT FROM s.profile::text
+ORDER BY t.ctid;
+-- otherwise:
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN t.ctid IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
@@ -74,32 +80,38 @@ WHERE t.ctid IS NULL
    OR t.profile::text IS DISTINCT FROM s.profile::text
 ORDER BY t.ctid;  -- $1: load_time
 
--- 9. analyze changes: the planner must know how few they are
+-- 8. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
--- 10. count changes: what follows must change exactly as many rows
+-- 9. count changes: what follows must change exactly as many rows
 SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
 FROM pg_temp._ematix_changes AS c;
 
--- 11. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
+-- 10. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+SELECT
+    set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
+    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
+    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+) AS d;
 
--- 12. close: versions that are replaced or gone; their end is the start of what follows
+-- 11. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.customers AS t
 SET valid_to = c._ematix_at, is_current = false
 FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
--- 13. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+-- 12. plan freely: the planner's own choice again
+SELECT
+    pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
--- 14. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
+-- 13. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
     customer_id, email, balance, profile, valid_from, valid_to, is_current, row_hash, _loaded_at,
     _batch_id

@@ -53,6 +53,26 @@ WHERE s.ctid = d.place AND d.n > 1;
 LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
 -- 7. find events: the staged rows with the current versions of their keys
+-- when few rows are staged:
+CREATE TEMPORARY TABLE _ematix_events ON COMMIT DROP AS
+SELECT
+    s.ctid AS _ematix_row, s._ematix_event_at, t.ctid AS _ematix_ctid,
+    t.valid_from AS _ematix_since,
+    (t.ctid IS NULL
+   OR t.email IS DISTINCT FROM s.email
+   OR t.balance IS DISTINCT FROM s.balance
+   OR t.profile::text IS DISTINCT FROM s.profile::text) AS _ematix_differs,
+    true AS _ematix_last, s.customer_id
+FROM (SELECT ctid, * FROM pg_temp._ematix_stage ORDER BY customer_id) AS s
+LEFT JOIN (
+    SELECT ctid, valid_from, customer_id, email, balance, profile
+    FROM warehouse.customers WHERE is_current
+) AS t ON t.customer_id = s.customer_id
+WHERE t.ctid IS NULL
+   OR t.email IS DISTINCT FROM s.email
+   OR t.balance IS DISTINCT FROM s.balance
+   OR t.profile::text IS DISTINCT FROM s.profile::text;
+-- otherwise:
 CREATE TEMPORARY TABLE _ematix_events ON COMMIT DROP AS
 SELECT
     s.ctid AS _ematix_row, s._ematix_event_at, t.ctid AS _ematix_ctid,
@@ -173,7 +193,8 @@ FROM (
 WHERE NOT EXISTS (SELECT FROM pg_temp._ematix_stage AS s WHERE s.customer_id = t.customer_id)
 ORDER BY _ematix_ctid;  -- $1: load_time
 
--- 14. analyze changes: the planner must know how few they are
+-- 14. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
 -- 15. count changes: what follows must change exactly as many rows
@@ -192,13 +213,16 @@ FROM (
 WHERE d.gone > 100 AND NOT EXISTS (SELECT FROM pg_temp._ematix_stage);
 
 -- 17. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
+SELECT
+    set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
+    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
+    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+) AS d;
 
 -- 18. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.customers AS t
@@ -207,7 +231,9 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
 -- 19. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+SELECT
+    pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
 -- 20. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (

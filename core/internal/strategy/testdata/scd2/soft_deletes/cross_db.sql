@@ -55,7 +55,8 @@ WHERE t.ctid IS NULL OR s.ctid IS NULL
    OR t.profile::text IS DISTINCT FROM s.profile::text
 ORDER BY t.ctid;  -- $1: load_time
 
--- 7. analyze changes: the planner must know how few they are
+-- 7. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
 -- 8. count changes: what follows must change exactly as many rows
@@ -74,13 +75,16 @@ FROM (
 WHERE d.gone > 100 AND NOT EXISTS (SELECT FROM pg_temp._ematix_stage);
 
 -- 10. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
-SELECT set_config(name, CASE WHEN few THEN 'off' ELSE reset_val END, true)
-FROM pg_settings, (
+SELECT
+    set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
+    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
+    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
-) AS d
-WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+) AS d;
 
 -- 11. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.customers AS t
@@ -89,7 +93,9 @@ FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
 -- 12. plan freely: the planner's own choice again
-SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings WHERE name IN ('enable_hashjoin', 'enable_mergejoin', 'enable_memoize');
+SELECT
+    pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
 -- 13. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
