@@ -2,10 +2,10 @@ package core
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
-	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/run"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -57,13 +57,10 @@ type ensured struct {
 	Differences []string `json:"differences"`
 }
 
-// ensureTable makes a table that is missing and compares one that is there. It never changes one.
+// ensureTable makes a table that is missing and compares one that is there. It changes one only where that is asked for, and removes all differences.
 func (e *Engine) ensureTable(ctx context.Context, _ *call, args ensureArgs) (*ensured, error) {
-	if args.OnDrift == spec.DriftEvolve {
-		return nil, fault.NotBuilt("on_drift=\"evolve\"")
-	}
-	if args.OnDrift != spec.DriftError && args.OnDrift != spec.DriftWarn {
-		return nil, fault.New(fault.InvalidSpec, "on_drift=%q: it is \"error\" or \"warn\".", args.OnDrift)
+	if !slices.Contains([]string{spec.DriftError, spec.DriftWarn, spec.DriftEvolve}, args.OnDrift) {
+		return nil, fault.New(fault.InvalidSpec, "on_drift=%q: it is \"error\", \"warn\" or \"evolve\".", args.OnDrift)
 	}
 	table, err := spec.DecodeTable([]byte(args.Spec))
 	if err != nil {
@@ -73,16 +70,9 @@ func (e *Engine) ensureTable(ctx context.Context, _ *call, args ensureArgs) (*en
 	if err != nil {
 		return nil, err
 	}
-	created, differences, err := server.Ensure(ctx, &pg.Declared{Table: table})
-	switch {
-	case err != nil:
+	action, differences, err := run.EnsureTable(ctx, server, table, args.OnDrift)
+	if err != nil {
 		return nil, err
-	case created:
-		return &ensured{"created", differences}, nil
-	case len(differences) == 0:
-		return &ensured{"matched", differences}, nil
-	case args.OnDrift == spec.DriftError:
-		return nil, run.Drift(table, differences)
 	}
-	return &ensured{"drift", differences}, nil
+	return &ensured{action, differences}, nil
 }

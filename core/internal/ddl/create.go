@@ -12,17 +12,26 @@ import (
 func CreateTable(t *spec.Table) string {
 	var lines []string
 	for _, c := range t.Columns {
-		line := ident.Quote(c.Name) + " " + c.Type.SQL()
-		if !c.Nullable {
-			line += " NOT NULL"
-		}
-		lines = append(lines, line)
+		lines = append(lines, column(c))
 	}
-	lines = append(lines, "PRIMARY KEY ("+ident.List(t.PrimaryKey())+")")
+	if key := t.PrimaryKey(); len(key) > 0 {
+		lines = append(lines, "PRIMARY KEY ("+ident.List(key)+")")
+	}
 	for _, unique := range t.UniqueConstraints {
 		lines = append(lines, "UNIQUE ("+ident.List(unique)+")")
 	}
 	return "CREATE TABLE " + ident.Qualified(t.Schema, t.Name) + " (\n    " + strings.Join(lines, ",\n    ") + "\n)"
+}
+
+func column(c spec.Column) string {
+	line := ident.Quote(c.Name) + " " + c.Type.SQL()
+	if !c.Nullable {
+		line += " NOT NULL"
+	}
+	if c.Default != "" {
+		line += " DEFAULT " + c.Default
+	}
+	return line
 }
 
 // CreateSchema makes the schema of a table.

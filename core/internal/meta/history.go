@@ -10,6 +10,7 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
 )
 
 // Run is one run as the history records it.
@@ -64,6 +65,13 @@ func orNil(err error) error {
 		return nil
 	}
 	return stateFault(err)
+}
+
+// Defined records a statement that made a table or changed its definition, in the transaction that ran it. runID is empty where no run did.
+func Defined(ctx context.Context, tx pgx.Tx, table *spec.Table, sql, runID string) error {
+	_, err := tx.Exec(ctx, "INSERT INTO ematix_flow.schema_history (target_schema, target_table, fingerprint, ddl, run_id) VALUES ($1, $2, $3, $4, nullif($5, '')::uuid)",
+		table.Schema, table.Name, table.Fingerprint, sql, runID)
+	return orNil(err)
 }
 
 // Fail completes the row after the rollback. message is the text of the error, without its detail.

@@ -24,7 +24,7 @@ func (s *Server) Existing(ctx context.Context, schema, name string, load *spec.L
 		return nil, false, fault.New(fault.TargetNotLoadable, "There is no table %s in the target database.", wanted).
 			WithHint("Create it first, or declare it as a class (@ematix.table) and load it with @ematix.pipeline, which creates it.")
 	}
-	if err := loadable(found, wanted); err != nil {
+	if err := Loadable(found, wanted); err != nil {
 		return nil, false, err
 	}
 	if table, err = ddl.Existing(schema, name, found, load, delivered); err != nil {

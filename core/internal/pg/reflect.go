@@ -17,8 +17,11 @@ WHERE n.nspname = $1 AND c.relname = $2`
 const columnsSQL = `
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
        coalesce(a.attnum = ANY (k.conkey), false), a.attgenerated <> '' OR a.attidentity = 'a',
-       (a.atthasdef AND a.attgenerated = '') OR a.attidentity = 'd'
+       (a.atthasdef AND a.attgenerated = '') OR a.attidentity = 'd',
+       coalesce((SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname) FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace
+           WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation), '')
 FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p'
 WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum`
@@ -48,7 +51,7 @@ func Reflect(ctx context.Context, q Querier, schema, name string) (*ddl.Found, e
 		return nil, Fault(err, "reflect")
 	}
 	found.Columns, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ddl.FoundColumn, err error) {
-		return c, row.Scan(&c.Name, &c.Formatted, &c.Nullable, &c.PrimaryKey, &c.Generated, &c.Default)
+		return c, row.Scan(&c.Name, &c.Formatted, &c.Nullable, &c.PrimaryKey, &c.Generated, &c.Default, &c.Collation)
 	})
 	if err != nil {
 		return nil, Fault(err, "reflect")

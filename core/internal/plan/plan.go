@@ -38,10 +38,13 @@ func Make(load *spec.Load) (*Plan, error) {
 	if err := checkMetadata(p.Table, load); err != nil {
 		return nil, err
 	}
+	if err := ddl.CheckGuards(p.Table, load); err != nil {
+		return nil, err
+	}
 	p.Request = strategy.Request{Load: load, Table: p.Table}
 	p.Needs, p.Steps = p.Request.Needs(), strategy.For(load.Mode).Steps(p.Request)
-	if load.Mode == spec.SCD2 {
-		p.Guards = []string{ddl.GuardCurrent(p.Table, load), ddl.GuardValidity(p.Table, load.History)}
+	for _, guard := range ddl.Guards(p.Table, load) {
+		p.Guards = append(p.Guards, guard.SQL)
 	}
 	return p, nil
 }

@@ -3,11 +3,8 @@ package run
 import (
 	"context"
 	"strconv"
-	"strings"
 
-	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
-	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -94,81 +91,4 @@ func (l *load) busy(ctx context.Context, waited string) error {
 	}
 	return fault.New(fault.TargetBusy, "%s is being loaded by %s.%s Nothing was written.", l.plan.Table, holder, waited).
 		WithHint("Run again when it has ended, or give on_busy=\"wait\" and a longer lock_timeout.")
-}
-
-// checkTable makes the target with what belongs to it, or compares it.
-func (l *load) checkTable(ctx context.Context) error {
-	p := l.plan
-	if p.Load.Compares() {
-		// From here on nobody changes the table's definition: what is checked is what is loaded. Readers of a table hold the same lock.
-		if err := pg.LockDefinition(ctx, l.tx, p.Table); err != nil {
-			return err
-		}
-	}
-	found, differences, err := pg.EnsureTable(ctx, l.tx, &pg.Declared{Table: p.Table, Extra: p.Guards})
-	if err != nil || found == nil {
-		return err
-	}
-	// on_drift="warn" goes on with a table that is different, not with one that lacks what is to be written.
-	if len(differences) > 0 && (p.Load.OnDrift == spec.DriftError || ddl.Lacks(p.Table, found)) {
-		return Drift(p.Table, differences)
-	}
-	l.differences = differences
-	if p.Load.Mode == spec.SCD2 {
-		return l.ensureGuards(ctx)
-	}
-	return nil
-}
-
-// Drift is the error for a table that is not as declared.
-func Drift(table *spec.Table, differences []string) error {
-	return fault.New(fault.SchemaDrift, "The table %s is not as declared:\n  - %s\nNothing was changed.", table, strings.Join(differences, "\n  - ")).
-		WithHint("Change the declaration or the table so that they agree. A table made for another mode has other metadata columns: load it under another name.")
-}
-
-const currentIndexSQL = `SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_index AS i
-    WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indisvalid AND i.indnullsnotdistinct
-      AND pg_catalog.pg_get_expr(i.indpred, i.indrelid) = $2
-      AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C") FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
-        = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM unnest($3::text[]) AS k)
-      AND i.indnatts = cardinality($3::text[]))`
-
-const validityCheckSQL = `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1::regclass AND contype = 'c' AND pg_catalog.pg_get_constraintdef(oid) = $2)`
-
-// ensureGuards adds the guards of a history table that was made without them, by hand or by ManagedTable.ensure.
-func (l *load) ensureGuards(ctx context.Context) error {
-	t, keys := l.plan.Table, l.plan.Load.Keys
-	name := quotedName(t)
-	var index, check bool
-	if err := l.tx.QueryRow(ctx, currentIndexSQL, name, ident.Quote(l.plan.Load.History.IsCurrent), keys).Scan(&index); err != nil {
-		return pg.Fault(err, "guards")
-	}
-	if err := l.tx.QueryRow(ctx, validityCheckSQL, name, ddl.ValidityDefinition(l.plan.Load.History)).Scan(&check); err != nil {
-		return pg.Fault(err, "guards")
-	}
-	for _, guard := range []struct {
-		there bool
-		sql   string
-		means string
-	}{
-		{index, ddl.GuardCurrent(t, l.plan.Load), "a key has more than one current version"},
-		{check, ddl.GuardValidity(t, l.plan.Load.History), "a version does not end after it starts"},
-	} {
-		if guard.there {
-			continue
-		}
-		if _, err := l.tx.Exec(ctx, guard.sql); err != nil {
-			e := pg.Fault(err, "guards")
-			if e.Kind == fault.DataError {
-				return fault.New(fault.SchemaDrift, "The history in %s is damaged: %s. Nothing was changed.", t, guard.means).
-					WithHint("Mend these rows; the load guards them with: %s", guard.sql).Because(err)
-			}
-			if e.Kind == fault.PermissionDenied {
-				_ = e.WithHint("The history lacks a guard, which only its owner can add. Let the owner run once: %s", guard.sql)
-			}
-			return e
-		}
-	}
-	return nil
 }

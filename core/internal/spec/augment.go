@@ -11,6 +11,8 @@ import (
 const (
 	LoadedAt = "_loaded_at"
 	BatchID  = "_batch_id"
+
+	ClosureRun = "run_id" // in the table of closures: the run that set the end
 )
 
 // HistoryColumns are the names of the columns that scd2 keeps beside those of the user.
@@ -72,9 +74,28 @@ func (l *Load) Metadata() []Column {
 	case l.Mode == SCD2:
 		return append(l.History.columns(), loadColumns()...)
 	case l.MarksDeleted() != "":
-		return append([]Column{{Name: l.MarksDeleted(), Type: types.Must("boolean")}}, loadColumns()...)
+		return append([]Column{l.mark()}, loadColumns()...)
 	}
 	return loadColumns()
+}
+
+// mark is the column of soft deletes. Its default lets it be added to a table of any size at once, and serves writers that do not know it.
+func (l *Load) mark() Column {
+	return Column{Name: l.MarksDeleted(), Type: types.Must("boolean"), Default: "false"}
+}
+
+// ClosuresOf is the table that records when versions of the history were closed: append-only, one row for each time that an end was set.
+func (l *Load) ClosuresOf(history *Table) *Table {
+	t := &Table{Schema: history.Schema, Name: l.ClosuresTable(), UniqueConstraints: [][]string{}}
+	for _, name := range l.Keys {
+		c := *history.Column(name)
+		c.PrimaryKey = false
+		t.Columns = append(t.Columns, c)
+	}
+	t.Columns = append(t.Columns, Column{Name: l.History.ValidFrom, Type: types.Must("timestamp_tz")}, Column{Name: l.History.ValidTo, Type: types.Must("timestamp_tz")},
+		Column{Name: ClosureRun, Type: types.Must("uuid")})
+	t.Fingerprint = t.fingerprint()
+	return t
 }
 
 // Augment adds the metadata columns of the mode that are not declared, under their standard names.
@@ -86,8 +107,10 @@ func (t *Table) Augment(mode Mode) *Table {
 func (t *Table) With(l *Load) *Table {
 	with := &Table{Schema: t.Schema, Name: t.Name, Columns: slices.Clone(t.Columns)}
 	for _, c := range l.Metadata() {
-		if with.Column(c.Name) == nil {
+		if declared := with.Column(c.Name); declared == nil {
 			with.Columns = append(with.Columns, c)
+		} else {
+			declared.Default = c.Default
 		}
 	}
 	for _, unique := range t.UniqueConstraints {

@@ -210,6 +210,9 @@ func (l *Load) checkCompare() error {
 			}
 		}
 	}
+	if names := append(slices.Clone(l.Keys), l.History.ValidFrom, l.History.ValidTo); l.Closures && slices.Contains(names, ClosureRun) {
+		return invalid("closures of %s need another name than %q for its key or validity column: it is that of their run.", l.Target, ClosureRun)
+	}
 	if len(l.CompareColumns) == 0 {
 		return invalid("mode=\"scd2\" needs at least one column to compare, and %s has none beside its keys.", l.Target).WithHint(
 			"Declare a column that may change, or name columns in compare_columns.")

@@ -17,6 +17,8 @@ type Column struct {
 	Type       types.Type `json:"type"`
 	Nullable   bool       `json:"nullable"`
 	PrimaryKey bool       `json:"primary_key"`
+
+	Default string `json:"-"` // SQL, of columns that loads add; declared columns have none
 }
 
 // Table is a declared table, normalised: names trimmed and checked, primary-key columns NOT NULL, fingerprint computed.

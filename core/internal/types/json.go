@@ -2,7 +2,7 @@ package types
 
 func init() {
 	register(
-		Definition{Kind: "json", DDL: "JSON", Formatted: "json", NoEquality: true, Backslash: true},
-		Definition{Kind: "jsonb", DDL: "JSONB", Formatted: "jsonb", Backslash: true},
+		Definition{Kind: "json", DDL: "JSON", Formatted: "json", NoEquality: true, NoGiST: true, Backslash: true},
+		Definition{Kind: "jsonb", DDL: "JSONB", Formatted: "jsonb", NoGiST: true, Backslash: true},
 	)
 }

@@ -34,6 +34,8 @@ type Definition struct {
 	Finite string
 	// Integer is the smallest value of an integer type.
 	Integer string
+	// NoGiST: neither PostgreSQL nor btree_gist has an operator class for it, and an exclusion constraint cannot hold it.
+	NoGiST bool
 	// Misfit is a condition that is true when a value of another type cannot be stored, for telling which column it was. %[1]s is the value,
 	// %[2]d and %[3]d the parameters. Empty where every value of a type that can be assigned fits.
 	Misfit string

@@ -1,0 +1,132 @@
+package run
+
+import (
+	"context"
+
+	"github.com/ematix/ematix-flow/core/internal/ddl"
+	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
+)
+
+// checkTable makes the target with what belongs to it, or compares it.
+func (l *load) checkTable(ctx context.Context) error {
+	p := l.plan
+	if p.Load.Compares() {
+		// From here on nobody changes the table's definition: what is checked is what is loaded. Readers of a table hold the same lock.
+		if err := pg.LockDefinition(ctx, l.tx, p.Table); err != nil {
+			return err
+		}
+	}
+	if err := l.checkExtension(ctx); err != nil {
+		return err
+	}
+	t := &target{table: p.Table, extra: p.Guards, onDrift: p.Load.OnDrift, runID: l.run.ID}
+	s, err := t.ensure(ctx, l.tx)
+	if err != nil {
+		return err
+	}
+	if s.action == drifted {
+		// on_drift="warn" goes on with a table that is different, not with one that lacks what is to be written.
+		if ddl.Lacks(p.Table, s.found) || l.marksOtherwise(s.found) {
+			return Drift(p.Table, s.differences)
+		}
+		l.differences = s.differences
+	}
+	if s.found != nil {
+		if err := l.ensureGuards(ctx, t); err != nil {
+			return err
+		}
+	}
+	return l.ensureClosures(ctx)
+}
+
+// marksOtherwise reports whether the column of soft deletes is of a type that no mark can be written to.
+func (l *load) marksOtherwise(found *ddl.Found) bool {
+	mark := found.Column(l.plan.Load.MarksDeleted())
+	return mark != nil && mark.Formatted != "boolean"
+}
+
+// ensureClosures makes the table of closures, or compares it. Whoever has one of that name for something else is told, whatever on_drift says.
+func (l *load) ensureClosures(ctx context.Context) error {
+	load := l.plan.Load
+	if !load.Closures {
+		return nil
+	}
+	t := &target{table: load.ClosuresOf(l.plan.Table), onDrift: spec.DriftError, runID: l.run.ID}
+	if load.OnDrift == spec.DriftEvolve { // its keys are those of the target, which may just have been widened
+		t.onDrift = spec.DriftEvolve
+	}
+	t.extra = []string{ddl.ClosuresIndex(t.table, load)}
+	_, err := t.ensure(ctx, l.tx)
+	return err
+}
+
+// checkExtension refuses guards against overlaps where PostgreSQL cannot make them.
+func (l *load) checkExtension(ctx context.Context) error {
+	if l.plan.Load.Guards != spec.GuardsFull {
+		return nil
+	}
+	var there bool
+	if err := l.tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'btree_gist')").Scan(&there); err != nil {
+		return pg.Fault(err, "guards")
+	}
+	if !there {
+		return fault.New(fault.ConfigError, "guards=\"full\" of %s needs the extension btree_gist, which the database lacks. Nothing was written.", l.plan.Table).
+			WithHint("Let the database's owner run once: CREATE EXTENSION btree_gist")
+	}
+	return nil
+}
+
+// indexColumns holds for indexes whose columns are the keys $2 and nothing else.
+const indexColumns = `(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C") FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
+        = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM unnest($2::text[]) AS k)`
+
+const currentIndexSQL = `SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_index AS i
+    WHERE i.indrelid = $1::regclass AND i.indisvalid AND i.indnatts = cardinality($2::text[]) AND ` + indexColumns + `
+      AND pg_catalog.pg_get_expr(i.indpred, i.indrelid) = $3`
+
+// guardSQL asks whether the table $1 has a guard on the keys $2 that says $3.
+var guardSQL = map[ddl.GuardKind]string{
+	ddl.CurrentIndex:  currentIndexSQL + ")",
+	ddl.CurrentUnique: currentIndexSQL + " AND i.indisunique AND i.indnullsnotdistinct)",
+	ddl.Validity: `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
+    WHERE conrelid = $1::regclass AND contype = 'c' AND $2::text[] IS NOT NULL AND pg_catalog.pg_get_constraintdef(oid) = $3)`,
+	ddl.NoOverlap: `SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint AS c
+    JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.conindid
+    WHERE c.conrelid = $1::regclass AND c.contype = 'x' AND i.indisvalid AND i.indpred IS NULL AND i.indnatts = cardinality($2::text[]) + 1 AND ` + indexColumns + `
+      AND pg_catalog.pg_get_expr(i.indexprs, i.indrelid) = $3
+      AND (SELECT bool_and(o.oprname = CASE WHEN u.attnum = 0 THEN '&&' ELSE '=' END)
+           FROM unnest(c.conexclop, i.indkey::int2[]) AS u (operator, attnum) JOIN pg_catalog.pg_operator AS o ON o.oid = u.operator))`,
+}
+
+// ensureGuards adds the guards of a history table that was made without them, by hand or by ManagedTable.ensure.
+func (l *load) ensureGuards(ctx context.Context, t *target) error {
+	for _, guard := range ddl.Guards(t.table, l.plan.Load) {
+		var there bool
+		if err := l.tx.QueryRow(ctx, guardSQL[guard.Kind], quotedName(t.table), l.plan.Load.Keys, guard.Says).Scan(&there); err != nil {
+			return pg.Fault(err, "guards")
+		}
+		if there {
+			continue
+		}
+		if err := t.define(ctx, l.tx, guard.SQL, func(err error) error { return guardFault(err, t.table, guard) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func guardFault(err error, table *spec.Table, guard ddl.Guard) error {
+	e := pg.Fault(err, "guards")
+	switch {
+	case e.Kind == fault.DataError && guard.Broken != "":
+		return fault.New(fault.SchemaDrift, "The history in %s is damaged: %s. Nothing was changed.", table, guard.Broken).
+			WithHint("Mend these rows; the load guards them with: %s", guard.SQL).Because(err)
+	case e.Kind == fault.PermissionDenied:
+		_ = e.WithHint("The history lacks a guard, which only its owner can add. Let the owner run once: %s", guard.SQL)
+	}
+	return e
+}
