@@ -111,11 +111,14 @@ class Connection:
     def ensure_table(self, spec_json: str, on_drift: str = "error") -> dict[str, Any]:
         """Create the table of a spec, or compare the one that is there.
 
+        Args:
+            on_drift: ``"error"``, ``"warn"`` or ``"evolve"``, as in ``ManagedTable.ensure``.
+
         Returns:
-            ``{"action": "created" | "matched" | "drift", "differences": [str]}``.
+            ``{"action": "created" | "matched" | "drift" | "evolved", "differences": [str]}``.
 
         Raises:
-            ValueError: the table differs and ``on_drift`` is ``"error"``; the message lists every difference, one a line.
+            ValueError: the table differs, and ``on_drift`` is ``"error"``, or ``"evolve"`` and cannot remove every difference; the message lists them, one a line.
         """
         checked: dict[str, Any] = self._do("ensure_table", spec=text("spec_json", spec_json), on_drift=text("on_drift", on_drift))
         return checked

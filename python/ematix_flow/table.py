@@ -102,11 +102,16 @@ class ManagedTable:
         The metadata columns that a load adds (``_loaded_at``, ``valid_from``, ...) are not among them: a table that is to be loaded is
         made by its first load.
 
+        Args:
+            on_drift: what happens when they differ. ``error`` raises, ``warn`` only tells. ``evolve`` adds new nullable columns and widens types where
+                PostgreSQL does so without writing the rows anew (longer ``VARCHAR``, ``TEXT``, more digits of ``NUMERIC``); where that is not all, it does
+                nothing and raises.
+
         Returns:
-            ``{"action": "created" | "matched" | "drift", "differences": [str]}``.
+            ``{"action": "created" | "matched" | "drift" | "evolved", "differences": [str]}``; of ``evolved`` those that there were.
 
         Raises:
-            ValueError: the table differs and ``on_drift`` is ``"error"``; the message lists every difference.
+            ValueError: the table differs, and ``on_drift`` is ``"error"``, or ``"evolve"`` and cannot remove every difference; the message lists them all.
         """
         return conn.ensure_table(json.dumps(cls._to_spec()), on_drift)
 

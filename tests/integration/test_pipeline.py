@@ -185,6 +185,16 @@ def test_drift_that_is_only_warned_of(conn: Any, psql: Any) -> None:
     assert "differences" not in result
 
 
+def test_drift_that_is_followed(conn: Any, psql: Any) -> None:
+    psql("CREATE SCHEMA warehouse CREATE TABLE customers (id bigint PRIMARY KEY, name varchar(8) NOT NULL)")
+    checked = Customers.ensure(conn, on_drift="evolve")  # type: ignore[attr-defined]
+    assert checked["action"] == "evolved"
+    assert len(checked["differences"]) == 2
+    assert Customers.ensure(conn) == {"action": "matched", "differences": []}  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="on_drift"):
+        Customers.ensure(conn, on_drift="grow")  # type: ignore[attr-defined]
+
+
 def test_ensure_creates_then_matches(conn: Any) -> None:
     assert Customers.ensure(conn) == {"action": "created", "differences": []}  # type: ignore[attr-defined]
     assert Customers.ensure(conn) == {"action": "matched", "differences": []}  # type: ignore[attr-defined]

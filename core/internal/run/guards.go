@@ -67,9 +67,9 @@ func (l *load) checkExtension(ctx context.Context) error {
 	if l.plan.Load.Guards != spec.GuardsFull {
 		return nil
 	}
-	var there bool
-	if err := l.tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'btree_gist')").Scan(&there); err != nil {
-		return pg.Fault(err, "guards")
+	there, err := pg.HasExtension(ctx, l.tx, "btree_gist")
+	if err != nil {
+		return err
 	}
 	if !there {
 		return fault.New(fault.ConfigError, "guards=\"full\" of %s needs the extension btree_gist, which the database lacks. Nothing was written.", l.plan.Table).
@@ -78,36 +78,12 @@ func (l *load) checkExtension(ctx context.Context) error {
 	return nil
 }
 
-// indexColumns holds for indexes whose columns are the keys $2 and nothing else.
-const indexColumns = `(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C") FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
-        = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM unnest($2::text[]) AS k)`
-
-const currentIndexSQL = `SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_index AS i
-    WHERE i.indrelid = $1::regclass AND i.indisvalid AND i.indnatts = cardinality($2::text[]) AND ` + indexColumns + `
-      AND pg_catalog.pg_get_expr(i.indpred, i.indrelid) = $3`
-
-// guardSQL asks whether the table $1 has a guard on the keys $2 that says $3.
-var guardSQL = map[ddl.GuardKind]string{
-	ddl.CurrentIndex:  currentIndexSQL + ")",
-	ddl.CurrentUnique: currentIndexSQL + " AND i.indisunique AND i.indnullsnotdistinct)",
-	ddl.Validity: `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
-    WHERE conrelid = $1::regclass AND contype = 'c' AND $2::text[] IS NOT NULL AND pg_catalog.pg_get_constraintdef(oid) = $3)`,
-	ddl.NoOverlap: `SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_constraint AS c
-    JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.conindid
-    WHERE c.conrelid = $1::regclass AND c.contype = 'x' AND i.indisvalid AND i.indpred IS NULL AND i.indnatts = cardinality($2::text[]) + 1 AND ` + indexColumns + `
-      AND pg_catalog.pg_get_expr(i.indexprs, i.indrelid) = $3
-      AND (SELECT bool_and(o.oprname = CASE WHEN u.attnum = 0 THEN '&&' ELSE '=' END)
-           FROM unnest(c.conexclop, i.indkey::int2[]) AS u (operator, attnum) JOIN pg_catalog.pg_operator AS o ON o.oid = u.operator))`,
-}
-
 // ensureGuards adds the guards of a history table that was made without them, by hand or by ManagedTable.ensure.
 func (l *load) ensureGuards(ctx context.Context, t *target) error {
 	for _, guard := range ddl.Guards(t.table, l.plan.Load) {
-		var there bool
-		if err := l.tx.QueryRow(ctx, guardSQL[guard.Kind], quotedName(t.table), l.plan.Load.Keys, guard.Says).Scan(&there); err != nil {
-			return pg.Fault(err, "guards")
+		there, err := pg.HasGuard(ctx, l.tx, t.table, l.plan.Load.Keys, guard)
+		if err != nil {
+			return err
 		}
 		if there {
 			continue

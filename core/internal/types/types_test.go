@@ -62,3 +62,22 @@ func TestTheCatalogueReadsBack(t *testing.T) {
 		t.Error("VARCHAR without a length counts as TEXT")
 	}
 }
+
+func TestOnlyWhatTheCatalogueCanChangeIsWidened(t *testing.T) {
+	for _, c := range []struct {
+		was      string
+		declared Type
+		want     bool
+	}{
+		{"character varying(3)", Must("string", 4), true}, {"character varying(4)", Must("string", 4), false}, {"character varying(5)", Must("string", 4), false},
+		{"character varying(3)", Must("text"), true}, {"character(3)", Must("text"), false}, {"text", Must("string", 10), false}, {"character varying", Must("string", 10), false},
+		{"numeric(4,1)", Must("numeric", 5, 1), true}, {"numeric(4,1)", Must("numeric", 5, 2), false}, {"numeric(5,1)", Must("numeric", 4, 1), false}, {"numeric", Must("numeric", 40, 2), false},
+		{"integer", Must("big_int"), false}, {"real", Must("double"), false}, {"json", Must("jsonb"), false}, {"date", Must("timestamp"), false},
+		{"timestamp(3) without time zone", Must("timestamp"), true}, {"timestamp(3) with time zone", Must("timestamp_tz"), true},
+		{"timestamp(3) without time zone", Must("timestamp_tz"), false}, {"timestamp without time zone", Must("timestamp_tz"), false}, {"timestamp(3) without time zone", Must("date"), false},
+	} {
+		if got := c.declared.Widens(c.was); got != c.want {
+			t.Errorf("%s to %s: %v, want %v", c.was, c.declared.SQL(), got, c.want)
+		}
+	}
+}

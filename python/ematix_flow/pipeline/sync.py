@@ -64,7 +64,8 @@ def sync(
         mode: ``append``, ``truncate``, ``merge`` (or ``scd1``, the same) or ``scd2``.
         pipeline_name: the name in run history and watermarks; by default ``schema.table``.
         on_drift: ``error`` refuses a table that differs from its declaration, ``warn`` warns (``UserWarning``) and goes on, ``evolve`` adds
-            new nullable columns and widens types where PostgreSQL does so without rewriting the table.
+            new nullable columns and widens types where PostgreSQL does so without rewriting the table, in the load's transaction; where that is
+            not all, it changes nothing and refuses.
         keys: merge and scd2: the key columns; by default those of the class.
         update_columns: merge: the columns to compare and to set; by default all others; ``()`` inserts only.
         compare_columns: scd2: the columns whose change makes a new version; by default all others.
