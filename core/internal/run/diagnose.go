@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
@@ -52,7 +53,7 @@ func (l *load) nameBlockers(ctx context.Context, e *fault.Error) {
 
 // waitedFor is what a step asks a lock for: the object as users and as the server read it, the mode, and whether it may have waited for rows.
 func (l *load) waitedFor(phase string) (object, quoted string, mode pg.LockMode, writes bool) {
-	object, quoted = l.plan.Table.String(), quotedName(l.plan.Table)
+	object, quoted = l.plan.Table.String(), ident.Qualified(l.plan.Table.Schema, l.plan.Table.Name)
 	switch phase {
 	case "state tables", "history":
 		return "ematix_flow.run_history", "ematix_flow.run_history", pg.RowExclusive, true

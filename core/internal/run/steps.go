@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
@@ -132,7 +133,7 @@ func (l *load) few(ctx context.Context) (few bool, err error) {
 	if staged < fewRows {
 		return true, nil
 	}
-	err = l.tx.QueryRow(ctx, "SELECT reltuples > 20 * $2::float8 FROM pg_catalog.pg_class WHERE oid = $1::regclass", quotedName(l.plan.Table), staged).Scan(&few)
+	err = l.tx.QueryRow(ctx, "SELECT reltuples > 20 * $2::float8 FROM pg_catalog.pg_class WHERE oid = $1::regclass", ident.Qualified(l.plan.Table.Schema, l.plan.Table.Name), staged).Scan(&few)
 	return few, orNil(err, "reflect")
 }
 
