@@ -41,7 +41,7 @@ type travelling struct {
 // newExtract decides it for each column. fields are those of the query, as the source describes them; each wanted source column is among them. source is asked for the casts of types that are not built in.
 func newExtract(ctx context.Context, source pgx.Tx, target *pgconn.PgConn, fields []pgconn.FieldDescription, want []wanted, stage, arrival string) (*extract, error) {
 	x := &extract{stage: stage, arrival: arrival}
-	intervals := major(source.Conn().PgConn()) < infiniteIntervals || major(target) >= infiniteIntervals
+	older := major(source.Conn().PgConn()) >= infiniteIntervals && major(target) < infiniteIntervals
 	var foreign []int
 	var types []uint32
 	for _, w := range want {
@@ -49,13 +49,16 @@ func newExtract(ctx context.Context, source pgx.Tx, target *pgconn.PgConn, field
 		from, to := field.DataTypeOID, declaredOID[w.kind.Kind]
 		c := travelling{wanted: w, output: "q." + ident.Quote(w.source), wire: from}
 		switch _, listed := wireNames[from]; {
-		case !listed || (!intervals && (from == oidInterval || from == oidIntervals)):
+		case !listed || (older && from == oidIntervals):
 			foreign, types = append(foreign, len(x.columns)), append(types, from)
 			c.output, c.wire = c.output+"::"+wireNames[to], to
 		case slices.Contains(exact[from], to):
 			c.output, c.wire = c.output+"::"+wireNames[to], to
 		default:
 			c.late = from != to && !(isText(from) && isText(to))
+			if older && from == oidInterval {
+				c.output = finite(c.output)
+			}
 		}
 		x.columns = append(x.columns, c)
 	}
@@ -69,6 +72,11 @@ func newExtract(ctx context.Context, source pgx.Tx, target *pgconn.PgConn, field
 func major(conn *pgconn.PgConn) (version int) {
 	_, _ = fmt.Sscanf(conn.ParameterStatus("server_version"), "%d", &version) // without a number it counts as old
 	return version
+}
+
+// finite is an interval, and an error where it is infinite.
+func finite(value string) string {
+	return fmt.Sprintf("CASE WHEN pg_catalog.isfinite(%[1]s) THEN %[1]s ELSE %[1]s OPERATOR(pg_catalog.-) %[1]s END", value)
 }
 
 // checkCasts refuses columns of types that are not built in where an INSERT would: where neither an assignment cast leads to the declared type, nor is that a text, which anything can be assigned to.

@@ -36,7 +36,7 @@ var declaredOID = map[string]uint32{
 const (
 	oidText, oidVarchar = 25, 1043
 
-	// From 17 on intervals can be infinite, which an older server reads as numbers.
+	// From 17 on intervals can be infinite, which an older server takes for very long ones.
 	oidInterval, oidIntervals = 1186, 1187
 	infiniteIntervals         = 17
 )
