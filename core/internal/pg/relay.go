@@ -71,6 +71,9 @@ func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *p
 		return 0, Fault(err, ReadSource)
 	}
 	if err := beginCopy(ctx, target, copyIn); err != nil {
+		if ctx.Err() != nil { // what the server says then is that it was cancelled
+			err = ctx.Err()
+		}
 		return 0, Fault(err, Stage)
 	}
 	r := &relay{ctx: ctx, source: source, target: target, progress: progress, stopped: make(chan struct{})}
@@ -151,7 +154,7 @@ func receive(ctx context.Context, conn *pgconn.PgConn) (pgproto3.BackendMessage,
 // fail keeps the first failure, and ends both sides.
 func (r *relay) fail(phase string, err error) {
 	r.failOnce.Do(func() {
-		if r.ctx.Err() != nil { // what the servers say then is that they were cancelled
+		if r.ctx.Err() != nil { // as above
 			err = r.ctx.Err()
 		}
 		r.failure, r.failPhase = err, phase

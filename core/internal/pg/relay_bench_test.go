@@ -6,11 +6,21 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/testkit"
 )
+
+// peak is the most memory that this process has had, in MB, where the system tells.
+func peak() float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes float64
+	_, _ = fmt.Sscan(after, &kilobytes)
+	return kilobytes / 1024
+}
 
 // BenchmarkRelay moves rows of 8 columns between two databases, and beside it does the same with two psql and a pipe. EMATIX_BENCH_ROWS are the rows (200,000).
 //
@@ -43,6 +53,7 @@ FROM generate_series(1, %d::bigint) i`, rows), "VACUUM ANALYZE public.orders")
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric(peak(), "MB")
 	})
 	b.Run("psql", func(b *testing.B) {
 		for b.Loop() {

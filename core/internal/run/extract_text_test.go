@@ -142,9 +142,9 @@ func TestTheStatementsOfAnExtract(t *testing.T) {
 
 func TestARefusedValueIsPlaced(t *testing.T) {
 	for name, c := range map[string]struct{ value, message string }{
-		"too long":    {"repeat('secret', 5), 1.5, now()", `ERROR: value too long for type character varying(5) (column "name" of row 2)`},
-		"too large":   {"'ok', 1e9, now()", `ERROR: numeric field overflow (column "n" of row 2)`},
-		"a check": {"'ok', 1, 'infinity'", `ERROR: new row for relation "_ematix_stage" violates check constraint "_ematix_stage_event_check"`},
+		"too long":  {"repeat('secret', 5), 1.5, now()", `ERROR: value too long for type character varying(5) (column "name" of row 2)`},
+		"too large": {"'ok', 1e9, now()", `ERROR: numeric field overflow (column "n" of row 2)`},
+		"a check":   {"'ok', 1, 'infinity'", `ERROR: new row for relation "_ematix_stage" violates check constraint "_ematix_stage_event_check"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			over := plain(t, testkit.Server(t), testkit.Server(t)).stage("name varchar(5), n numeric(6,2), event timestamptz NOT NULL CHECK (event < 'infinity')")
