@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from ematix_flow.pipeline import Mode, Pipeline, Source, Target
+from ematix_flow import EmatixError, UnknownConnection, pipeline
+from ematix_flow.pipeline import Mode, Pipeline, ScheduledPipeline, Source, Target
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Engine
@@ -41,10 +42,36 @@ def test_frozen() -> None:
         ORDERS.name = "x"  # type: ignore[misc]
 
 
-def test_later_work_is_named() -> None:
-    with pytest.raises(NotImplementedError, match=r"^Pipeline\.run\(\) is not implemented yet"):
-        ORDERS.run()
-    with pytest.raises(NotImplementedError, match=r"^Pipeline\.register\(\) is not implemented yet"):
-        ORDERS.register()
-    with pytest.raises(NotImplementedError, match=r"^Pipeline\(schedule=\.\.\.\) is not implemented yet"):
-        dataclasses.replace(ORDERS, schedule="@daily")
+def test_registered_with_a_schedule_or_by_register() -> None:
+    assert pipeline.list_pipelines() == []
+    assert ORDERS.register() is ORDERS
+    assert ORDERS.register() is ORDERS
+    nightly = dataclasses.replace(ORDERS, name="nightly", schedule="@daily")
+    assert pipeline.list_pipelines() == [ScheduledPipeline("orders", None, ORDERS.run), ScheduledPipeline("nightly", "@daily", nightly.run)]
+    assert nightly.to_spec_dict() == SPEC | {"name": "nightly"}
+
+
+def test_a_second_one_of_a_name_is_refused() -> None:
+    ORDERS.register()
+    for second in (lambda: dataclasses.replace(ORDERS, schedule="@daily"), lambda: dataclasses.replace(ORDERS).register()):
+        with pytest.raises(ValueError, match=r"^A pipeline named 'orders' is registered already"):
+            second()
+    assert pipeline.get_pipeline("orders") == ScheduledPipeline("orders", None, ORDERS.run)
+
+
+@pytest.mark.parametrize("text", ["postgresql:/u:canary@h/d", "host=h password=canary", "mysql://u:canary@h/d", "canary@h"])
+def test_what_is_no_usable_url_is_not_shown(text: str) -> None:
+    with pytest.raises(EmatixError) as refused:
+        dataclasses.replace(ORDERS, target=Target(text, "warehouse", "orders")).run()
+    assert "canary" not in str(refused.value)
+
+
+def test_a_name_is_looked_up() -> None:
+    with pytest.raises(UnknownConnection, match="my warehouse"):
+        dataclasses.replace(ORDERS, target=Target("my warehouse", "warehouse", "orders")).run()
+
+
+@pytest.mark.parametrize(("change", "named"), [({"keys": ()}, "key"), ({"mode": "upsert"}, "upsert"), ({"name": " "}, "name")])
+def test_a_description_that_is_not_valid_does_not_run(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        dataclasses.replace(ORDERS, **change).run()

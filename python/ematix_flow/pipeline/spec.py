@@ -1,12 +1,18 @@
-"""Pipelines described with URLs: what ``_core.parse_spec`` reads."""
+"""Pipelines described as data: what ``_core.parse_spec`` reads, and how they run."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from ematix_flow import _core
+from ematix_flow import _core, config
+from ematix_flow.connection import Connection, call
+from ematix_flow.pipeline.registry import _REGISTRY, register
+from ematix_flow.result import Result
 
 if TYPE_CHECKING:
     from ematix_flow.pipeline.sync import Mode
@@ -16,7 +22,10 @@ __all__ = ["Pipeline", "Source", "Target"]
 
 @dataclass(frozen=True)
 class Source:
-    """A query and the URL of the database it runs in. ``ematix_flow.source.Source`` is the one that ``sync`` takes."""
+    """A query, and the URL (or the name, as ``ematix_flow.connect`` takes it) of the database it runs in.
+
+    ``ematix_flow.source.Source`` is the one that ``sync`` takes.
+    """
 
     connection: str
     query: str
@@ -24,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """A table and the URL of its database."""
+    """A table, and the URL or name of its database."""
 
     connection: str
     schema: str
@@ -33,7 +42,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A load described as data; ``mode`` is one of the five modes.
+    """A load described as data; ``mode`` is one of the five modes. With a ``schedule`` it is registered under its name at once.
 
     >>> pipeline = Pipeline(
     ...     name="orders",
@@ -46,7 +55,7 @@ class Pipeline:
     ['id']
 
     Raises:
-        NotImplementedError: ``schedule`` is given: running a described pipeline is not implemented yet.
+        ValueError: ``schedule`` is given, and another pipeline has the name.
     """
 
     name: str
@@ -58,7 +67,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         if self.schedule is not None:
-            raise NotImplementedError("Pipeline(schedule=...) is not implemented yet. Use @ematix.pipeline(schedule=...).")
+            self.register()
 
     def to_spec_dict(self) -> dict[str, Any]:
         """The pipeline as the engine reads it, as it was given."""
@@ -79,10 +88,54 @@ class Pipeline:
         normalized: dict[str, Any] = json.loads(_core.parse_spec(json.dumps(self.to_spec_dict())))
         return normalized
 
-    def run(self) -> NoReturn:
-        """Not implemented yet."""
-        raise NotImplementedError("Pipeline.run() is not implemented yet. Use ematix_flow.pipeline.sync.")
+    def run(self) -> Result:
+        """Load the rows of the query into the target table, which must be there; its columns and keys are read from the catalogue.
 
-    def register(self) -> NoReturn:
-        """Not implemented yet."""
-        raise NotImplementedError("Pipeline.register() is not implemented yet. Use ematix_flow.pipeline.register.")
+        ``_loaded_at`` and ``_batch_id``, and with scd2 the columns of the history, are filled where the table has them. Columns that the server
+        computes (generated, identity) are left to it, and so are those with a default that the query does not deliver. Every other column
+        comes from the query.
+
+        Returns:
+            As ``ematix_flow.pipeline.sync``.
+
+        Raises:
+            ValueError: ``to_normalized_dict`` refuses it; there is no such table, or none that can be loaded (``TargetNotLoadable``, which names
+                the column); every refusal of the engine and of the server. Nothing was written then.
+            LookupError: a connection that is no URL has no such name.
+        """
+        wanted = self.to_normalized_dict()
+        source, target = wanted["source"], wanted["target"]
+        with contextlib.ExitStack() as stack:
+            into = stack.enter_context(_open(target["connection"]))
+            other = source["connection"] != target["connection"]
+            message = {
+                "connection": into._id,
+                "source": stack.enter_context(_open(source["connection"]))._id if other else None,
+                "mode": wanted["mode"],
+                "keys": wanted["keys"] or None,
+                "query": source["query"],
+            }
+            found = call("reflect_table", message | {"schema": target["schema"], "table": target["table"]})
+            # What the load leaves alone is no drift.
+            drift = "error" if found["exact"] else "warn"
+            answer = call("sync", message | {"spec": found["spec"], "augment": False, "pipeline_name": wanted["name"], "on_drift": drift})
+        answer.pop("differences", None)
+        for warning in answer.pop("warnings", None) or ():
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        return Result(answer)
+
+    def register(self) -> Pipeline:
+        """Register it under its name, for ``flow run`` and ``flow run-due``; one that is registered already stays so.
+
+        Raises:
+            ValueError: another pipeline has the name.
+        """
+        entry = _REGISTRY.get(self.name)
+        if entry is None or getattr(entry.fn, "__self__", None) is not self:
+            register(name=self.name, schedule=self.schedule)(self.run)
+        return self
+
+
+def _open(connection: str) -> Connection:
+    # What looks like a DSN is never looked up by name: the message about an unknown name would show its password.
+    return config.connect(url=connection) if re.search(r"[:/@=]", connection) else config.connect(connection)
