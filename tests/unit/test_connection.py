@@ -166,10 +166,6 @@ def test_label_of_merge_is_checked(connect: Callable[[], Any]) -> None:
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda c: _core.plan_append_sql(SPEC, "x"), "plan_append_sql"),
-        (lambda c: _core.plan_truncate_sql(SPEC, "x"), "plan_truncate_sql"),
-        (lambda c: _core.plan_merge_sql(SPEC, "x", [], []), "plan_merge_sql"),
-        (lambda c: _core.plan_scd2_sql(SPEC, "x", [], [], "t"), "plan_scd2_sql"),
         (lambda c: c.run_append(SPEC, "x", "p", last_value_literal="1"), "run_append(last_value_literal=...)"),
         (lambda c: c.cancel(), "Connection.cancel()"),
     ],
