@@ -59,24 +59,28 @@ class History(Model):
         refuse(self._nulls(rows) | self._unusable_events(rows))
         staged = self._staged(rows)
         before = {key: list(versions) for key, versions in self.stored.items()}
-        after, refused = dict(before), set()
+        after, refused, gone = dict(before), set(), set()
         for key, same in staged.items():
             try:
                 after[key] = OneKey(self, key, before.get(key, []), at, run).after(same)
             except Refused as refusal:
                 refused |= refusal.kinds
-        try:
-            if self.soft:
-                after = self._close_absent(after, set(staged), at, empty=not rows)
-        except Refused as refusal:
-            refused |= refusal.kinds
+        if self.soft:
+            current = {key for key, versions in before.items() if versions[-1].end is None}
+            gone = current - set(staged)
+            try:
+                check_deletes(len(gone), len(current), empty=not rows, limit=self.limit)
+            except Refused as refusal:
+                refused |= refusal.kinds
         refuse(refused)
+        after |= {key: ended(after[key], at) for key in gone}
         after, expired = self._expire(after, at)
         inserted, moved = self._differences(before, after)
         self.closures += [(one.key, one.start, one.end, run) for one in (*moved, *(one for one in inserted if one.end is not None))]
         self.stored = after
         # A version that was inserted and expired by one load was closed by it too; one that was inserted closed was not.
-        return {"rows_inserted": len(inserted), "rows_closed": len(moved) + sum(one in inserted for one in expired)}
+        counts = {"rows_inserted": len(inserted), "rows_closed": len(moved) + sum(one in inserted for one in expired)}
+        return counts | ({"rows_deleted": len(gone)} if self.soft else {})
 
     def all(self) -> list[Version]:
         """Every version, by key and start."""
@@ -95,7 +99,9 @@ class History(Model):
                 "row_hash": row_hash([text(row[name]) for name in hashed]),
             }
             found.append(
-                self._shown(row) | {called[name]: value for name, value in own.items()} | {"_loaded_at": version.at, "_batch_id": version.run}
+                self._shown(row)
+                | {called[name]: value for name, value in own.items()}
+                | {"_loaded_at": version.at, "_batch_id": version.run}
             )
         return found
 
@@ -122,12 +128,6 @@ class History(Model):
             in_order = [by_event[event] for event in sorted(by_event)]
             staged[key] = in_order if self.versions == "all" else in_order[-1:]
         return staged
-
-    def _close_absent(self, after: dict[Key, list[Version]], present: set[Key], at: datetime, *, empty: bool) -> dict[Key, list[Version]]:
-        current = [key for key, versions in self.stored.items() if versions[-1].end is None]
-        gone = [key for key in current if key not in present]
-        check_deletes(len(gone), len(current), empty=empty, limit=self.limit)
-        return after | {key: ended(after[key], at) for key in gone}
 
     def _expire(self, after: dict[Key, list[Version]], at: datetime) -> tuple[dict[Key, list[Version]], list[Version]]:
         if self.ttl is None:

@@ -59,5 +59,3 @@ class Truncate(Append):
         counts["rows_deleted"] = len(before)
         self.stored = after
         return counts
-
-

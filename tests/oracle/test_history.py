@@ -128,7 +128,7 @@ def test_examples(options: dict[str, Any], loads: list[tuple[int, str]], expecte
         assert refused.value.kinds == {counts}
         assert shown(found) == before
     else:
-        assert tuple(found.load(source(text), day(last)).values()) == counts
+        assert tuple(found.load(source(text), day(last)).values())[:2] == counts
         assert shown(found) == expected
 
 
@@ -156,7 +156,11 @@ def test_deletes_are_guarded() -> None:
     found.limit = 0.5
     with pytest.raises(Refused, match="DeleteGuard"):
         found.load([{"k": n, "v": "a", "w": None} for n in range(50)], day(2))
-    assert found.load([{"k": n, "v": "a", "w": None} for n in range(51)], day(2)) == {"rows_inserted": 0, "rows_closed": 50}
+    assert found.load([{"k": n, "v": "a", "w": None} for n in range(51)], day(2)) == {
+        "rows_inserted": 0,
+        "rows_closed": 50,
+        "rows_deleted": 50,
+    }
 
 
 def test_closures_have_each_closing_and_each_version_that_was_inserted_closed() -> None:
@@ -230,5 +234,5 @@ def test_a_second_run_over_the_same_source_changes_nothing(chosen: dict[str, Any
     found, outcomes = loaded(chosen, sources)
     if isinstance(outcomes[-1], dict) and not (chosen["ttl"] and chosen["versions"] == "all"):
         before = found.all()
-        assert found.load(sources[-1], day(20 + len(sources))) == {"rows_inserted": 0, "rows_closed": 0}
+        assert set(found.load(sources[-1], day(20 + len(sources))).values()) == {0}
         assert found.all() == before

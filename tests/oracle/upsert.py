@@ -67,6 +67,8 @@ class Merge(Model):
 
     def table(self) -> list[dict[str, Any]]:
         return [
-            self._shown(one.row) | ({self.mark: text(one.deleted)} if self.deletes == "soft" else {}) | {"_loaded_at": one.at, "_batch_id": one.run}
+            self._shown(one.row)
+            | ({self.mark: text(one.deleted)} if self.deletes == "soft" else {})
+            | {"_loaded_at": one.at, "_batch_id": one.run}
             for one in self.stored.values()
         ]

@@ -80,9 +80,10 @@ def instant(at: datetime) -> Cell:
     return Cell(at.isoformat(sep=" "), shown_instant(at), at, at)
 
 
-def day(on: date) -> Cell:
+def whole_day(at: date) -> Cell:
     """date, which is ordered as the midnight it begins with."""
-    return Cell(on.isoformat(), on.isoformat(), on, datetime(on.year, on.month, on.day))
+    midnight = datetime(at.year, at.month, at.day)
+    return Cell(f"{midnight:%Y-%m-%d}", f"{midnight:%Y-%m-%d}", midnight, midnight)
 
 
 def infinity(sign: int) -> Cell:
