@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any, cast
 
 import pytest
@@ -41,15 +42,16 @@ def databases(server: Server) -> Iterator[tuple[Database, Database]]:
 
 
 @pytest.fixture(scope="module")
-def make_lane(databases: tuple[Database, Database]) -> Iterator[Callable[[str], Lane]]:
-    """Lanes with connections of their own, which live as long as the module."""
+def make_lane(databases: tuple[Database, Database]) -> Iterator[Callable[..., Lane]]:
+    """The lane of a name; each number has connections of its own, which live as long as the module."""
     opened: list[Any] = []
 
     def connect(database: Database) -> Any:
         opened.append(_core.connect(database.dsn))
         return opened[-1]
 
-    def make(name: str) -> Lane:
+    @cache
+    def make(name: str, number: int = 1) -> Lane:
         target, other = databases
         path, from_other, force = PATHS[name]
         connection = connect(target)
@@ -63,7 +65,7 @@ def make_lane(databases: tuple[Database, Database]) -> Iterator[Callable[[str], 
 
 
 @pytest.fixture(scope="module", params=PATHS)
-def lane(request: pytest.FixtureRequest, make_lane: Callable[[str], Lane]) -> Lane:
+def lane(request: pytest.FixtureRequest, make_lane: Callable[..., Lane]) -> Lane:
     """Each path in turn."""
     return make_lane(request.param)
 

@@ -68,7 +68,9 @@ class Shape:
         """The same rows, and then an error: by the time it comes they have been sent."""
         names = ", ".join([*self.columns, *self.extra])
         source = self.query(rows)
-        return f"{source}\nUNION ALL SELECT {names} FROM ({source}) AS again, generate_series(1, 3000) AS n WHERE 1 / (3000 - n) < 0"
+        # Materialised, so that no condition of the load keeps the server from coming to the error.
+        again = f"SELECT {names} FROM ({source}) AS again, generate_series(1, 3000) AS n WHERE 1 / (3000 - n) < 0"
+        return f"WITH failing AS MATERIALIZED ({source}\nUNION ALL {again}) SELECT {names} FROM failing"
 
 
 def quoted(value: Any, kind: str) -> str:

@@ -15,6 +15,7 @@ from ematix_flow.errors import DataError, EmatixError
 from tests.conformance.cases import CASES, Case
 from tests.conformance.loading import Lane, Subject, counts_of, sorted_rows
 from tests.conformance.shapes import Rows
+from tests.fix_db import Database
 from tests.oracle.model import Refused
 from tests.oracle.values import text
 
@@ -41,10 +42,19 @@ def case(request: pytest.FixtureRequest) -> Case:
 def subject(lane: Lane, case: Case) -> Iterator[Subject]:
     """A table of its own; when the test is over nothing of its loads is left on either server."""
     yield Subject(lane, case)
-    assert lane.database(LEFT) == []
-    assert lane.origin(LEFT) == []
+    assert left_on(lane.database) == []
+    assert left_on(lane.origin) == []
     if lane.origin is not lane.database:
         assert lane.origin.value(OURS) == 0, "a source is only read"
+
+
+def left_on(database: Database) -> list[Any]:
+    """What a load left; a session that was closed takes the server a moment to end."""
+    for _ in range(100):
+        if not (found := database(LEFT)):
+            break
+        database("SELECT pg_sleep(0.02)")
+    return found
 
 
 def test_each_load_leaves_what_the_model_says_and_a_second_run_writes_no_row(subject: Subject) -> None:
@@ -69,11 +79,10 @@ def test_a_source_that_fails_half_way_changes_nothing(subject: Subject) -> None:
     first, *others = (rows for rows in subject.case.sources if rows)
     subject.load(first)
     before = subject.state()
-    for rows in (first, *others[:2]):
-        with pytest.raises(DataError, match="division by zero"):
-            subject.sync(subject.case.shape.failing_query(rows))
+    with pytest.raises(DataError, match="division by zero"):
+        subject.sync(subject.case.shape.failing_query(others[0]))
     assert subject.state()[:2] == before[:2]
-    assert [status for status, _, _ in subject.history()] == ["success", "failed", "failed", "failed"][: 2 + len(others[:2])]
+    assert [status for status, _, _ in subject.history()] == ["success", "failed"]
     subject.check()
 
 
@@ -93,20 +102,25 @@ def test_a_dry_run_counts_and_leaves_nothing(subject: Subject) -> None:
         real = subject.load(rows)
         assert real is not None
         assert counts_of(dry) == counts_of(real)
-        assert dry.get("watermark") == real.get("watermark")
+        assert without_cap(dry) == without_cap(real)
+
+
+def without_cap(result: dict[str, Any]) -> dict[str, Any]:
+    """The watermark but for its cap, which is of the clock."""
+    return {name: value for name, value in (result.get("watermark") or {}).items() if name != "cap"}
 
 
 @TWO_PATHS
 @PLAIN_CASES
 @pytest.mark.parametrize("sources", [(0, 0), (1, 2)], ids=["first", "later"])
 def test_two_runs_at_once_are_one_after_the_other(
-    subject: Subject, sources: tuple[int, int], make_lane: Callable[[str], Lane], request: Any
+    subject: Subject, sources: tuple[int, int], make_lane: Callable[..., Lane], request: Any
 ) -> None:
     usable = [rows for rows in subject.case.sources if rows]
     if sources[0]:
         subject.load(usable[0])
     pair = [usable[number] for number in sources]
-    other = make_lane(request.node.callspec.params["lane"])
+    other = make_lane(request.node.callspec.params["lane"], 2)
     found = at_once(subject, pair, [subject.lane, other])
 
     rows, watermark, _ = subject.state()

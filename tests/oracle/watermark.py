@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
-from tests.oracle.values import infinite, ordered
+from tests.oracle.values import infinite, ordered, text
 
 
 @dataclass
@@ -39,5 +40,14 @@ class Watermark:
             return not self.strict and infinite(value) > 0
         if self.strict:
             return bool(ordered(value) > ordered(self.value))
+        return bool(ordered(value) >= self._since())
+
+    def _since(self) -> Any:
+        """The lower bound: where the type has no such value (half a day before a date, half of a number) the one before it."""
         since = ordered(self.value)
-        return bool(ordered(value) >= (since if self.lag is None else since - self.lag))
+        if self.lag is None:
+            return since
+        since = since - self.lag
+        if text(self.value) == str(ordered(self.value))[:10]:  # a date
+            since = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        return floor(since) if isinstance(ordered(self.value), int) else since
