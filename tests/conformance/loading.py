@@ -147,7 +147,9 @@ class Subject:
         """The text of a watermark, which is made to be read under any settings, as the server shows it here."""
         if stored is None or self.model.watermark is None:
             return stored
-        found: str = self.lane.database.value(f"SELECT %s::text::{spelled(self.case.shape.columns[self.model.watermark.column])}::text", stored)
+        found: str = self.lane.database.value(
+            f"SELECT %s::text::{spelled(self.case.shape.columns[self.model.watermark.column])}::text", stored
+        )
         return found
 
     def history(self) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 
@@ -102,7 +102,7 @@ def numeric(number: Decimal | int | str, scale: int) -> Cell:
     exact = Decimal(number)
     if exact.is_nan():
         return Cell("NaN", "NaN", "NaN", infinite=1)
-    stored = exact.quantize(Decimal(1).scaleb(-scale))
+    stored = exact.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
     stored = abs(stored) if stored == 0 else stored
     return Cell(f"{exact:f}", f"{stored:f}", stored, stored)
 
