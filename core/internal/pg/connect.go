@@ -50,6 +50,7 @@ func Open(ctx context.Context, dsn *DSN, env map[string]string) (*Server, error)
 		_, err := conn.Exec(ctx, "DISCARD ALL")
 		return err == nil, ctx.Err()
 	}
+	config.ConnConfig.DialFunc = dialer(config.ConnConfig.ConnectTimeout).DialContext
 	// A cancelled context asks the server to cancel the statement, and gives up on the socket only if that does not help.
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 5 * time.Second}
@@ -79,13 +80,27 @@ func (s *Server) Ping(ctx context.Context) error {
 	return nil
 }
 
+// startupWait is how long a server that starts up, or recovers from a crash, is waited for.
+const startupWait = 10 * time.Second
+
 // Acquire takes a session from the pool, made anew when need be.
 func (s *Server) Acquire(ctx context.Context) (*Session, error) {
-	session, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return nil, connectFault(err, s.DSN)
+	deadline := time.Now().Add(startupWait)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		session, err := s.pool.Acquire(ctx)
+		if err == nil {
+			return session, nil
+		}
+		var server *pgconn.PgError
+		if !errors.As(err, &server) || server.Code != "57P03" || time.Now().Add(pause).After(deadline) {
+			return nil, connectFault(err, s.DSN)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, connectFault(err, s.DSN)
+		case <-time.After(pause):
+		}
 	}
-	return session, nil
 }
 
 // Dedicated opens a session of its own beside the pool; the caller closes it.

@@ -104,10 +104,18 @@ func (p *place) exec(sql string, args ...any) {
 func (p *place) text(sql string) string {
 	p.t.Helper()
 	var lines []string
-	for _, row := range testkit.Rows(p.t, p.url, sql) {
+	for _, row := range p.rows(sql) {
 		lines = append(lines, strings.Join(row, " "))
 	}
 	return strings.Join(lines, "\n")
+}
+
+func (p *place) rows(sql string) [][]string {
+	p.t.Helper()
+	if p.observer == nil || p.observer.PgConn().TxStatus() != 'I' {
+		return testkit.Rows(p.t, p.url, sql) // what is seen must not depend on a transaction of the observer's
+	}
+	return testkit.RowsOf(p.t, p.observer, sql)
 }
 
 func (p *place) wants(what, sql, want string) {

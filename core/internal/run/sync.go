@@ -211,6 +211,9 @@ func (l *load) failed(ctx context.Context, err error) error {
 	if e.Kind == fault.CommitUnknown {
 		return e
 	}
+	if e.Kind == fault.ConnectionLost { // before COMMIT, or it is known that there was none
+		e.Message += " Nothing was written."
+	}
 	cancelled := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
 	defer cancel()

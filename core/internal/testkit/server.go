@@ -2,8 +2,6 @@
 package testkit
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -48,7 +46,7 @@ func OtherServer(t testing.TB) string {
 		if major(programs) == ours {
 			continue
 		}
-		admin, err := start(programs)
+		admin, err := shared(programs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +106,13 @@ func Rows(t testing.TB, dsn, query string) [][]string {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	results, err := conn.PgConn().Exec(ctx, query).ReadAll()
+	return RowsOf(t, conn, query)
+}
+
+// RowsOf does so on a connection that is there.
+func RowsOf(t testing.TB, conn *pgx.Conn, query string) [][]string {
+	t.Helper()
+	results, err := conn.PgConn().Exec(context.Background(), query).ReadAll()
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
@@ -155,7 +159,7 @@ var cluster = sync.OnceValues(func() (string, error) {
 	if programs == "" {
 		return "", nil
 	}
-	return start(programs)
+	return shared(programs)
 })
 
 // running are the URLs of the superusers of the servers that this process has started, by their programs.
@@ -164,8 +168,8 @@ var (
 	running    = map[string]string{}
 )
 
-// start starts a server with the programs of a folder, once.
-func start(programs string) (string, error) {
+// shared starts a server with the programs of a folder, once.
+func shared(programs string) (string, error) {
 	startMutex.Lock()
 	defer startMutex.Unlock()
 	if admin := running[programs]; admin != "" {
@@ -176,29 +180,13 @@ func start(programs string) (string, error) {
 		return "", err
 	}
 	// The pipe stays open until the process ends; its end is what stops the server.
-	command := exec.Command("sh", filepath.Join(root, "scripts", "cluster.sh"), programs)
-	input, err := command.StdinPipe()
+	started, err := start(root, programs, nil)
 	if err != nil {
 		return "", err
 	}
-	keepOpen = append(keepOpen, input)
-	var failure bytes.Buffer
-	command.Stderr = &failure
-	output, err := command.StdoutPipe()
-	if err != nil {
-		return "", err
-	}
-	if err := command.Start(); err != nil {
-		return "", err
-	}
-	line, _ := bufio.NewReader(output).ReadString('\n')
-	var folder, port, password string
-	if _, err := fmt.Sscanf(line, "ready %s %s %s", &folder, &port, &password); err != nil {
-		_ = command.Wait()
-		return "", fmt.Errorf("the test server did not start with the programs in %s: %s", programs, failure.String())
-	}
-	running[programs] = fmt.Sprintf("postgresql://tester:%s@127.0.0.1:%s/postgres", password, port)
-	return running[programs], nil
+	keepOpen = append(keepOpen, started.input)
+	running[programs] = started.url
+	return started.url, nil
 }
 
 var version = regexp.MustCompile(`\d+`)
