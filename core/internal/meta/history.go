@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,8 +24,6 @@ type Run struct {
 	EngineVersion string
 	Host          string
 	PID           int
-
-	xactID string // of the load's transaction, known from Succeed on
 }
 
 // Counts are what a run did; nil is written as NULL.
@@ -48,12 +45,11 @@ VALUES ($1::uuid, $2, $3, $4, $5, $6, pg_catalog.clock_timestamp(), 'running', c
 
 // Succeed completes the run's row in the load's own transaction. It overrides "lost": whoever took the run for dead was wrong.
 func (r *Run) Succeed(ctx context.Context, tx pgx.Tx, loadTime string, c Counts) error {
-	err := tx.QueryRow(ctx, `UPDATE ematix_flow.run_history
+	tag, err := tx.Exec(ctx, `UPDATE ematix_flow.run_history
 SET status = 'success', finished_at = pg_catalog.clock_timestamp(), loaded_at = $2::timestamptz, xact_id = pg_catalog.pg_current_xact_id(),
     rows_inserted = $3::bigint, rows_updated = $4::bigint, rows_unchanged = $5::bigint, rows_closed = $6::bigint, rows_deleted = $7::bigint, error_message = NULL
-WHERE run_id = $1::uuid
-RETURNING xact_id::text`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed, c.Deleted).Scan(&r.xactID)
-	if errors.Is(err, pgx.ErrNoRows) {
+WHERE run_id = $1::uuid`, r.ID, loadTime, c.Inserted, c.Updated, c.Unchanged, c.Closed, c.Deleted)
+	if err == nil && tag.RowsAffected() == 0 {
 		return fault.New(fault.Conflict, "The history row of the run is gone. Everything was rolled back.").
 			WithHint("Somebody deleted it from ematix_flow.run_history while the run went on: run again.")
 	}
@@ -94,13 +90,23 @@ const (
 	Aborted   = "aborted"
 )
 
-// Outcome asks what became of the run's transaction. Its success row was written in the transaction itself; without it, only the server's own word tells
-// "aborted" from "in progress".
+// Outcome asks what became of the run's transaction. Its success row was written in the transaction itself, and the run's lock is free once it has ended: who holds
+// the lock knows that what the row says is final. The number of the transaction would tell less: after a crash the server gives it to another one.
 func (r *Run) Outcome(ctx context.Context, session *pg.Session) (status string, err error) {
-	err = session.QueryRow(ctx, "SELECT CASE WHEN status = 'success' THEN 'committed' ELSE coalesce(pg_xact_status($2::text::xid8), 'unknown') END FROM ematix_flow.run_history WHERE run_id = $1::uuid",
-		r.ID, r.xactID).Scan(&status)
+	err = pgx.BeginTxFunc(ctx, session, pg.ReadCommitted, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", outcomeWait.String()); err != nil {
+			return err
+		}
+		if err := pg.Lock(ctx, tx, r.LockKey()); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "SELECT CASE WHEN status = 'success' THEN $2 ELSE $3 END FROM ematix_flow.run_history WHERE run_id = $1::uuid", r.ID, Committed, Aborted).Scan(&status)
+	})
 	return status, err
 }
+
+// outcomeWait is how long a COMMIT whose answer was lost may still go on: it may wait for a standby.
+const outcomeWait = 5 * time.Second
 
 // LockKey is the advisory lock that the run holds while it lives.
 func (r *Run) LockKey() int64 { return pg.LockOf("run", r.ID) }

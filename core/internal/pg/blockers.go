@@ -54,8 +54,8 @@ const shownBlockers = 3
 // blockersSQL ranks who can have kept the mode from being given on a table and its partitions: locks on the table; for writes those on tables linked by foreign keys, and
 // sessions that have locked rows in either; last whoever has a table of this database for itself, since the source query may read it.
 const blockersSQL = `WITH target AS (
-    SELECT to_regclass($1)::oid AS oid
-    UNION SELECT relid::oid FROM pg_partition_tree(to_regclass($1))
+    SELECT to_regclass(nullif($1, ''))::oid AS oid
+    UNION SELECT relid::oid FROM pg_partition_tree(to_regclass(nullif($1, '')))
 ), linked AS (
     SELECT confrelid AS oid FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM target)
     UNION SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid IN (SELECT oid FROM target)
@@ -80,7 +80,7 @@ LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transactio
 WHERE l.rank IS NOT NULL
 ORDER BY place, coalesce(a.xact_start, p.prepared), l.pid`
 
-// Blockers finds who keeps a lock from being given on a table, by the quoted name of it. writes says that rows are to be changed, whose locks the view does not show: whoever
+// Blockers finds who keeps a lock from being given on a table, by the quoted name of it, empty for one that is not known. writes says that rows are to be changed, whose locks the view does not show: whoever
 // may have them is named. What the caller itself has locked is left out.
 func Blockers(ctx context.Context, q Querier, table string, mode LockMode, writes bool) ([]Blocker, error) {
 	rows, err := q.Query(ctx, blockersSQL, table, conflicting[mode], writes)

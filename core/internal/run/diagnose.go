@@ -10,33 +10,42 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
 
-// diagnose completes an error with what the server can tell after the rollback: who holds the lock, and who set the time limit.
+// diagnose completes an error with what the server where it happened can tell after the rollback: who holds the lock, and who set the time limit.
 func (l *load) diagnose(ctx context.Context, e *fault.Error) {
+	session := l.session
+	if e.SQLState != "" && e.Phase == pg.ReadSource && l.plan.Path == spec.CrossDB {
+		var err error
+		if session, err = l.source.Acquire(ctx); err != nil {
+			return
+		}
+		defer session.Release()
+	}
 	switch e.SQLState {
 	case "55P03":
-		l.nameBlockers(ctx, e)
+		l.nameBlockers(ctx, session, e)
 	case "57014":
 		if !strings.Contains(e.Message, "user request") { // pg_cancel_backend has the same code
-			l.nameLimit(ctx, e, "statement_timeout")
+			nameLimit(ctx, session, e, "statement_timeout")
 		}
 	case "25P03":
-		l.nameLimit(ctx, e, "idle_in_transaction_session_timeout")
+		nameLimit(ctx, session, e, "idle_in_transaction_session_timeout")
 	case "25P04":
-		l.nameLimit(ctx, e, "transaction_timeout")
+		nameLimit(ctx, session, e, "transaction_timeout")
 	}
 }
 
 // nameBlockers says whose lock it was. They are looked for by what the step needs, since a statement that has failed is not waiting any more.
-func (l *load) nameBlockers(ctx context.Context, e *fault.Error) {
+func (l *load) nameBlockers(ctx context.Context, session *pg.Session, e *fault.Error) {
 	object, quoted, mode, writes := l.waitedFor(e.Phase)
 	limit := fmt.Sprintf("for longer than lock_timeout (%s)", time.Duration(l.plan.Load.LockTimeoutMS)*time.Millisecond)
 	e.Kind, e.Detail = fault.LockTimeout, ""
-	blockers, err := pg.Blockers(ctx, l.session, quoted, mode, writes)
+	blockers, err := pg.Blockers(ctx, session, quoted, mode, writes)
 	if err != nil || len(blockers) == 0 {
-		e.Message = fmt.Sprintf("%s or what belongs to it was locked by another session %s, in the step %q. Nothing was written.", object, limit, e.Phase)
+		e.Message = fmt.Sprintf("%s, or what belongs to it, was locked by another session %s, in the step %q. Nothing was written.", object, limit, e.Phase)
 		_ = e.WithHint("Nobody holds a lock on it any more: run again, or give a longer lock_timeout.")
 		if err != nil {
 			_ = e.WithHint("pg_stat_activity and pg_locks show who it is. Run again, or give a longer lock_timeout.")
@@ -55,6 +64,8 @@ func (l *load) nameBlockers(ctx context.Context, e *fault.Error) {
 func (l *load) waitedFor(phase string) (object, quoted string, mode pg.LockMode, writes bool) {
 	object, quoted = l.plan.Table.String(), ident.Qualified(l.plan.Table.Schema, l.plan.Table.Name)
 	switch phase {
+	case pg.ReadSource:
+		return "A table of the source query", "", pg.AccessShare, false
 	case "state tables", "history":
 		return "ematix_flow.run_history", "ematix_flow.run_history", pg.RowExclusive, true
 	case truncateStep, "guards":
@@ -79,9 +90,9 @@ var origins = map[string]string{
 }
 
 // nameLimit says which time limit ended the statement, and who set it.
-func (l *load) nameLimit(ctx context.Context, e *fault.Error, setting string) {
+func nameLimit(ctx context.Context, session *pg.Session, e *fault.Error, setting string) {
 	var value, source string
-	err := l.session.QueryRow(ctx, "SELECT pg_catalog.current_setting(name), source FROM pg_catalog.pg_settings WHERE name = $1", setting).Scan(&value, &source)
+	err := session.QueryRow(ctx, "SELECT pg_catalog.current_setting(name), source FROM pg_catalog.pg_settings WHERE name = $1", setting).Scan(&value, &source)
 	if err != nil || value == "0" {
 		return
 	}

@@ -15,6 +15,14 @@ var troubled = []scenario{
 	{name: "first load", load: func() *spec.Load { return load(spec.Merge, values("(1, 'a', 1)")) }, view: plainRows},
 	{name: "append", first: appendFirst, load: func() *spec.Load { return load(spec.Append, values("(3, 'c', 3)", "(4, 'd', 4)")) }, view: plainRows},
 	{name: "truncate", first: someFirst(spec.Truncate), load: someSecond(spec.Truncate), view: plainRows},
+	{name: "merge from another server", first: someFirst(spec.Merge), load: elsewhere(someSecond(spec.Merge)), view: plainRows},
+	{
+		name: "append by watermark from another server", view: plainRows,
+		first: byWatermark(appendFirst),
+		load: elsewhere(byWatermark(func() *spec.Load {
+			return load(spec.Append, values("(2, 'b', 2)", "(3, 'c', 3)", "(4, 'd', 4)"))
+		})),
+	},
 	{name: "merge", first: someFirst(spec.Merge), load: someSecond(spec.Merge), view: plainRows},
 	{
 		name: "scd2", first: someFirst(spec.SCD2), view: versionRows,
@@ -49,6 +57,23 @@ func someSecond(mode spec.Mode) func() *spec.Load {
 	return func() *spec.Load { return load(mode, values("(1, 'a', 1)", "(2, 'x', 2)", "(4, 'd', 4)")) }
 }
 
+// elsewhere has the query run over a connection of its own, as on another server.
+func elsewhere(made func() *spec.Load) func() *spec.Load {
+	return func() *spec.Load {
+		l := made()
+		l.CrossServer = true
+		return l
+	}
+}
+
+func byWatermark(made func() *spec.Load) func() *spec.Load {
+	return func() *spec.Load {
+		l := made()
+		l.IncrementalColumn = "id"
+		return l
+	}
+}
+
 // stage is a place with a scenario set up in it.
 type stage struct {
 	*place
@@ -61,7 +86,7 @@ func (s scenario) set(t *testing.T, p *place) *stage {
 	st := &stage{place: p, scenario: s}
 	if s.first != nil {
 		p.must(s.first())
-		st.exec("CREATE SCHEMA keep; CREATE TABLE keep.customers AS SELECT * FROM w.customers")
+		st.exec("CREATE SCHEMA keep; CREATE TABLE keep.customers AS SELECT * FROM w.customers; CREATE TABLE keep.watermarks AS SELECT * FROM ematix_flow.watermarks")
 	}
 	st.before = st.target()
 	p.must(s.load())
@@ -79,17 +104,18 @@ func (st *stage) reset() {
 	if st.first == nil {
 		st.exec("DROP TABLE IF EXISTS w.customers")
 	} else {
-		st.exec("TRUNCATE w.customers; INSERT INTO w.customers SELECT * FROM keep.customers")
+		st.exec("TRUNCATE w.customers; INSERT INTO w.customers SELECT * FROM keep.customers; DELETE FROM ematix_flow.watermarks; INSERT INTO ematix_flow.watermarks SELECT * FROM keep.watermarks")
 	}
 	st.exec("DELETE FROM ematix_flow.run_history")
 }
 
+// target is the content of the target, and of the watermark, which must go with it.
 func (st *stage) target() string {
 	st.t.Helper()
 	if st.text("SELECT to_regclass('w.customers')") == "NULL" {
 		return "no table"
 	}
-	return st.text(st.view)
+	return st.text(st.view) + "\n" + st.text("SELECT 'watermark', last_value FROM ematix_flow.watermarks")
 }
 
 // noTrace says that nothing of a run is left on the server: temporary tables, locks, transactions, sessions of a process that is gone.

@@ -89,3 +89,38 @@ func (st *stage) judge(point string, kind fault.Kind, result *run.Result, err er
 	}
 	st.survived(false, "failed")
 }
+
+// What happens to the source alone leaves the target as it was, and the session of the target usable: the failure is recorded.
+func TestASourceThatIsLostBetweenTwoSteps(t *testing.T) {
+	for _, s := range troubled {
+		if !s.load().CrossServer {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			st := s.set(t, newPlace(t))
+			lost := 0
+			for n := 1; ; n++ {
+				open := false
+				point, _, err := st.meets(context.Background(), n, func(_ context.Context, at run.Point) error {
+					open = st.text("SELECT count(pg_terminate_backend(pid, 20000)) FROM pg_stat_activity WHERE application_name = 'ematix-flow "+at.RunID+"' AND pid <> "+number(at.Backend)) == "1"
+					return nil
+				})
+				if point == "" {
+					break
+				}
+				if err != nil { // after staging nobody needs it any more
+					lost++
+					if !fault.Is(err, fault.ConnectionLost) || !open {
+						t.Fatalf("at the point %q: %v, want ConnectionLost", point, err)
+					}
+					st.survived(false, "failed")
+				}
+				st.reset()
+			}
+			if lost == 0 {
+				t.Error("no load noticed that its source was lost")
+			}
+		})
+	}
+}

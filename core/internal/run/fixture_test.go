@@ -23,12 +23,13 @@ type place struct {
 	url      string
 	server   *pg.Server
 	observer *pgx.Conn
+	source   *pg.Server // of loads from another server; the same one where it is nil
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
 	url := testkit.Server(t)
-	return &place{t, url, open(t, url), testkit.Connect(t, url)}
+	return &place{t: t, url: url, server: open(t, url), observer: testkit.Connect(t, url)}
 }
 
 func open(t *testing.T, url string) *pg.Server {
@@ -81,7 +82,11 @@ func (p *place) syncOn(ctx context.Context, server *pg.Server, l *spec.Load) (*r
 	if err != nil {
 		return nil, err
 	}
-	return run.Sync(ctx, server, server, made, "test", func(string, int64) {})
+	source := p.source
+	if source == nil {
+		source = server
+	}
+	return run.Sync(ctx, server, source, made, "test", func(string, int64) {})
 }
 
 func (p *place) must(l *spec.Load) *run.Result {

@@ -42,7 +42,7 @@ func TestTheLimitThatEndedAStatementIsNamed(t *testing.T) {
 			p := newPlace(t)
 			p.must(load(spec.Merge, values("(1, 'a', 1)")))
 			p.exec("DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I SET " + strings.ReplaceAll(c.limit, "'", "''") + "', current_database()); END $do$")
-			limited := &place{t, p.url, open(t, p.url), p.observer}
+			limited := &place{t: t, url: p.url, server: open(t, p.url), observer: p.observer}
 			limited.refused(load(spec.Merge, c.query), c.kind, c.message)
 			p.exec("DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $do$")
 			p.must(load(spec.Merge, values("(1, 'b', 1)")))

@@ -21,8 +21,8 @@ type reading struct {
 	tx   pgx.Tx
 }
 
-// sourceSQL makes the texts of both ends UTF-8, and lets the server notice that we are gone. Nothing else is changed: the query runs under the connection's own settings.
-const sourceSQL = `SELECT pg_catalog.set_config('client_encoding', 'UTF8', true), pg_catalog.set_config('application_name', $1, true),
+// sourceSQL makes the texts of both ends UTF-8, limits waiting for locks, and lets the server notice that we are gone. Nothing else is changed: the query runs under the connection's own settings.
+const sourceSQL = `SELECT pg_catalog.set_config('client_encoding', 'UTF8', true), pg_catalog.set_config('application_name', $1, true), pg_catalog.set_config('lock_timeout', $2, true),
     pg_catalog.set_config('tcp_keepalives_idle', '60', true), pg_catalog.set_config('tcp_keepalives_interval', '10', true), pg_catalog.set_config('tcp_keepalives_count', '6', true)`
 
 // openSource begins to read from the other server, where the plan says so.
@@ -39,7 +39,7 @@ func (l *load) openSource(ctx context.Context) error {
 	if l.reads.tx, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadOnly}); err != nil {
 		return pg.Fault(err, pg.ReadSource)
 	}
-	if _, err := l.reads.tx.Exec(ctx, sourceSQL, "ematix-flow "+l.run.ID); err != nil {
+	if _, err := l.reads.tx.Exec(ctx, sourceSQL, "ematix-flow "+l.run.ID, l.lockTimeout()); err != nil {
 		return pg.Fault(err, pg.ReadSource)
 	}
 	if _, err := l.tx.Exec(ctx, "SELECT pg_catalog.set_config('client_encoding', 'UTF8', true)"); err != nil {
