@@ -3,6 +3,7 @@ package pg_test
 import (
 	"net"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -12,7 +13,10 @@ type proxy struct {
 	t      testing.TB
 	left   atomic.Int64 // bytes to pass on before that
 	then   atomic.Int32
-	silent chan struct{}
+	silent chan struct{} // ends with the test
+
+	once    sync.Once
+	reached chan struct{} // the bytes have passed
 }
 
 const (
@@ -21,7 +25,7 @@ const (
 )
 
 func newProxy(t testing.TB) *proxy {
-	p := &proxy{t: t, silent: make(chan struct{})}
+	p := &proxy{t: t, silent: make(chan struct{}), reached: make(chan struct{})}
 	p.left.Store(1 << 60)
 	t.Cleanup(func() { close(p.silent) })
 	return p
@@ -71,6 +75,7 @@ func (p *proxy) pass(from, to net.Conn) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 && p.left.Add(-int64(n)) < 0 && p.then.Load() == fallSilent {
+			p.once.Do(func() { close(p.reached) })
 			<-p.silent
 			return
 		}

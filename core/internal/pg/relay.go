@@ -2,15 +2,12 @@ package pg
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 )
@@ -52,7 +49,7 @@ type relay struct {
 	trailer    bool // the stream has ended as a binary COPY does
 	sent       pgconn.CommandTag
 
-	starving  atomic.Bool // the writer waits for the source
+	waiting   atomic.Bool // the reader waits for the target: all blocks are full, or the source has sent everything
 	stopped   chan struct{}
 	giveUp    func() // ends the COPY of the source
 	failOnce  sync.Once
@@ -106,51 +103,6 @@ func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *p
 	return received.RowsAffected(), nil
 }
 
-// beginCopy brings the target to where it takes rows. Nothing is read from the source before.
-func beginCopy(ctx context.Context, target *pgconn.PgConn, sql string) error {
-	if err := target.SyncConn(ctx); err != nil {
-		return err
-	}
-	target.Frontend().SendQuery(&pgproto3.Query{String: sql})
-	if err := target.Frontend().Flush(); err != nil {
-		return err
-	}
-	var refused error
-	for {
-		message, err := receive(ctx, target)
-		if err != nil {
-			return err
-		}
-		switch message := message.(type) {
-		case *pgproto3.CopyInResponse:
-			return nil
-		case *pgproto3.ErrorResponse:
-			refused = pgconn.ErrorResponseToPgError(message)
-		case *pgproto3.ReadyForQuery:
-			if refused == nil {
-				refused = fault.New(fault.InternalError, "The statement is no COPY ... FROM STDIN.")
-			}
-			return refused
-		}
-	}
-}
-
-// receive takes the next message, also of a cancelled context: what a statement answers must be read to its end, or the session is lost.
-func receive(ctx context.Context, conn *pgconn.PgConn) (pgproto3.BackendMessage, error) {
-	if ctx.Err() != nil {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
-		defer cancel()
-		ctx = late
-	}
-	message, err := conn.ReceiveMessage(ctx)
-	if err != nil && !conn.IsClosed() { // after a timeout nobody knows what comes next
-		now, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Millisecond)
-		defer cancel()
-		_ = conn.Close(now)
-	}
-	return message, err
-}
-
 // fail keeps the first failure, and ends both sides.
 func (r *relay) fail(phase string, err error) {
 	r.failOnce.Do(func() {
@@ -175,10 +127,10 @@ func (r *relay) failed() bool {
 
 // laggard is the side that the other one waits for.
 func (r *relay) laggard() string {
-	if r.starving.Load() {
-		return ReadSource
+	if r.waiting.Load() {
+		return Stage
 	}
-	return Stage
+	return ReadSource
 }
 
 // told is the failure with the side that it is of.
@@ -219,6 +171,7 @@ func (r *relay) read(ctx context.Context, sql string) {
 		return
 	}
 	r.sent = tag
+	r.waiting.Store(true)
 	r.pass()
 }
 
@@ -232,12 +185,8 @@ func (r *relay) Write(data []byte) (int, error) {
 	}
 	r.begun = true
 	for len(data) > 0 {
-		if r.current == nil {
-			select {
-			case r.current = <-r.free:
-			case <-r.stopped:
-				return size, nil // an error would close the session: the rest is passed over until the server has ended the COPY
-			}
+		if r.current == nil && !r.take() {
+			return size, nil // an error would close the session: the rest is passed over until the server has ended the COPY
 		}
 		m := r.current.message
 		n := copy(m[len(m):cap(m)], data)
@@ -250,85 +199,28 @@ func (r *relay) Write(data []byte) (int, error) {
 	return size, nil
 }
 
+// take gets an empty block to fill, and reports false when the relay has failed.
+func (r *relay) take() bool {
+	select {
+	case r.current = <-r.free:
+		return true
+	default:
+	}
+	r.waiting.Store(true)
+	select {
+	case r.current = <-r.free:
+		r.waiting.Store(false)
+		return true
+	case <-r.stopped:
+		return false
+	}
+}
+
 // pass hands the current block to the writer. There is always room: full takes as many blocks as there are.
 func (r *relay) pass() {
 	if r.current != nil {
 		r.current.rows = r.rows.Load()
 		r.full <- r.current
 		r.current = nil
-	}
-}
-
-// write sends the blocks to the target, then CopyDone, or CopyFail when it is not all there. It writes to the socket itself: the driver's buffer belongs to the
-// goroutine that reads the answers.
-func (r *relay) write() {
-	last, err := (&pgproto3.CopyDone{}).Encode(nil)
-	if pumped := r.pump(); pumped != nil {
-		r.fail(Stage, pumped)
-	}
-	if r.failed() {
-		last, err = (&pgproto3.CopyFail{Message: "the other side of the relay has ended"}).Encode(nil)
-	}
-	if err == nil {
-		_, err = r.target.Conn().Write(last)
-	}
-	if err != nil {
-		r.fail(Stage, err)
-	}
-}
-
-func (r *relay) pump() (err error) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fault.Recovered("the relay", panicked)
-		}
-	}()
-	var bytes int64
-	for {
-		var b *block
-		open := true
-		r.starving.Store(true)
-		select {
-		case b, open = <-r.full:
-		case <-r.stopped:
-			return nil
-		}
-		r.starving.Store(false)
-		if !open {
-			return nil
-		}
-		b.message[0] = 'd'
-		binary.BigEndian.PutUint32(b.message[1:], uint32(len(b.message)-1)) //nolint:gosec // at most blockSize
-		if _, err := r.target.Conn().Write(b.message); err != nil {
-			return err
-		}
-		bytes += int64(len(b.message) - messageHead)
-		rows := b.rows
-		b.message = b.message[:messageHead]
-		r.free <- b
-		if r.progress != nil {
-			r.progress(rows, bytes)
-		}
-	}
-}
-
-// answer reads what the target says, up to the end of its COPY. It listens all the time, so that an error ends the relay at once, whatever the source does.
-func (r *relay) answer(ctx context.Context) (tag pgconn.CommandTag, err error) {
-	for {
-		message, err := receive(ctx, r.target)
-		if err != nil {
-			return tag, err
-		}
-		switch message := message.(type) {
-		case *pgproto3.ErrorResponse:
-			r.fail(Stage, pgconn.ErrorResponseToPgError(message))
-		case *pgproto3.CommandComplete:
-			tag = pgconn.NewCommandTag(string(message.CommandTag))
-		case *pgproto3.ReadyForQuery:
-			if !r.failed() && !strings.HasPrefix(tag.String(), "COPY ") {
-				return tag, errors.New("the target ended its COPY without saying how many rows it took")
-			}
-			return tag, nil
-		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -100,6 +99,23 @@ func (s *side) untilSilent() {
 	}
 }
 
+// expiring is a context whose deadline passes when the test says so.
+type expiring struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (e expiring) Done() <-chan struct{} { return e.passed }
+
+func (e expiring) Err() error {
+	select {
+	case <-e.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // terminate ends the session as an administrator would.
 func (s *side) terminate() {
 	testkit.Exec(s.t, s.url, fmt.Sprintf("SELECT pg_terminate_backend(%d)", s.conn.PID()))
@@ -109,8 +125,8 @@ const copyIn = "COPY pg_temp.arrived FROM STDIN (FORMAT binary)"
 
 func copyOut(query string) string { return "COPY (" + query + ") TO STDOUT (FORMAT binary)" }
 
-// silentAt delivers rows, and then nothing more while the lock is held.
-const silentAt = "SELECT g, CASE WHEN g = 300000 THEN pg_advisory_xact_lock(1)::text ELSE repeat('x', 50) END FROM generate_series(1, 400000) AS g"
+// silentAt delivers more than one block of rows, but less than there are blocks, and then nothing more while the lock is held.
+const silentAt = "SELECT g, CASE WHEN g = 4000 THEN pg_advisory_xact_lock(1)::text ELSE repeat('x', 50) END FROM generate_series(1, 5000) AS g"
 
 // refusal checks an error of a relay.
 func refusal(t *testing.T, err error, kind fault.Kind, phase, message string) {
@@ -232,17 +248,22 @@ func TestRelayRefusesAStreamThatIsCut(t *testing.T) {
 }
 
 func TestRelayGivesUpOnASilentNetwork(t *testing.T) {
-	for phase, name := range map[string]string{pg.ReadSource: "source", pg.Stage: "target"} {
+	for name, c := range map[string]struct {
+		phase string
+		rows  int // for the target: less than a block, so that the source has ended when the first byte goes out
+		bytes int64
+	}{"source": {pg.ReadSource, 1_000_000, 200_000}, "target": {pg.Stage, 1000, 5000}} {
 		t.Run(name, func(t *testing.T) {
 			silent := newProxy(t)
-			between := map[string]*proxy{phase: silent}
+			between := map[string]*proxy{c.phase: silent}
 			source, target := newSide(t, between[pg.ReadSource]), newSide(t, between[pg.Stage]).arrived("g integer, v text")
-			deadline, end := context.WithTimeout(t.Context(), time.Second)
-			defer end()
-			silent.after(1<<20, fallSilent)
-			_, err := pg.Relay(deadline, source.conn, copyOut("SELECT g, repeat('x', 50) FROM generate_series(1, 4000000) AS g"), target.conn, copyIn, nil)
-			refusal(t, err, fault.Timeout, phase, "The "+name+" database did not answer in time.")
-			if phase == pg.ReadSource {
+			deadline := expiring{t.Context(), make(chan struct{})}
+			go func() { <-silent.reached; close(deadline.passed) }()
+			silent.after(c.bytes, fallSilent)
+			query := fmt.Sprintf("SELECT g, repeat('x', 50) FROM generate_series(1, %d) AS g", c.rows)
+			_, err := pg.Relay(deadline, source.conn, copyOut(query), target.conn, copyIn, nil)
+			refusal(t, err, fault.Timeout, c.phase, "The "+name+" database did not answer in time.")
+			if c.phase == pg.ReadSource {
 				target.usable()
 			}
 		})
