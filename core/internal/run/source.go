@@ -42,7 +42,7 @@ func (l *load) openSource(ctx context.Context) error {
 	if _, err := l.reads.tx.Exec(ctx, sourceSQL, "ematix-flow "+l.run.ID, l.lockTimeout()); err != nil {
 		return pg.Fault(err, pg.ReadSource)
 	}
-	if _, err := l.tx.Exec(ctx, "SELECT pg_catalog.set_config('client_encoding', 'UTF8', true)"); err != nil {
+	if _, err := l.tx.Exec(ctx, relaySession); err != nil {
 		return pg.Fault(err, "settings")
 	}
 	var standby bool
@@ -102,9 +102,14 @@ func (l *load) relay(ctx context.Context) (int64, error) {
 			return 0, err
 		}
 	}
+	if _, err := l.reads.tx.Exec(ctx, "SAVEPOINT before_source"); err != nil {
+		return 0, pg.Fault(err, pg.ReadSource)
+	}
 	rows, err := pg.Relay(ctx, source, x.copyOut(l.plan.Load.Query, where), target, x.copyIn(), func(rows, bytes int64) { l.progress("stage", rows) })
 	if err != nil {
-		return 0, x.placed(err)
+		e := pg.Fault(x.placed(err), pg.ReadSource)
+		x.misencoded(ctx, l.reads.tx, l.plan.Load.Query, where, "before_source", e)
+		return 0, e
 	}
 	if x.twoSteps() {
 		return rows, l.convertArrived(ctx, x)

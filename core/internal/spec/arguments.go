@@ -82,6 +82,9 @@ func (l *Load) checkDeletes() error {
 	if err := ident.Check("deleted_column", l.DeletedColumn); err != nil {
 		return err
 	}
+	if l.DeletedColumn == LoadedAt || l.DeletedColumn == BatchID {
+		return invalid("deleted_column=%q is the name of another column that the load fills.", l.DeletedColumn)
+	}
 	if l.MaxDeleteFraction == nil {
 		return nil
 	}
