@@ -65,17 +65,17 @@ func LockDefinition(ctx context.Context, tx pgx.Tx, table *spec.Table) error {
 	if err != nil || found == nil || (found.Kind != 'r' && found.Kind != 'p') {
 		return err
 	}
-	return lockTable(ctx, tx, table, "ACCESS SHARE")
+	return lockTable(ctx, tx, table, "ACCESS SHARE", "lock table")
 }
 
 // LockForChange keeps everybody else off a table, whose definition is about to be changed.
 func LockForChange(ctx context.Context, tx pgx.Tx, table *spec.Table) error {
-	return lockTable(ctx, tx, table, "ACCESS EXCLUSIVE")
+	return lockTable(ctx, tx, table, "ACCESS EXCLUSIVE", "alter table")
 }
 
-func lockTable(ctx context.Context, tx pgx.Tx, table *spec.Table, mode string) error {
+func lockTable(ctx context.Context, tx pgx.Tx, table *spec.Table, mode, phase string) error {
 	if _, err := tx.Exec(ctx, "LOCK TABLE "+ident.Qualified(table.Schema, table.Name)+" IN "+mode+" MODE"); err != nil {
-		return Fault(err, "lock table")
+		return Fault(err, phase)
 	}
 	return nil
 }

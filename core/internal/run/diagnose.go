@@ -68,7 +68,7 @@ func (l *load) waitedFor(phase string) (object, quoted string, mode pg.LockMode,
 		return "A table of the source query", "", pg.AccessShare, false
 	case "state tables", "history":
 		return "ematix_flow.run_history", "ematix_flow.run_history", pg.RowExclusive, true
-	case truncateStep, "guards":
+	case truncateStep, "guards", "alter table":
 		return object, quoted, pg.AccessExclusive, false
 	case "lock target":
 		return object, quoted, pg.ShareRowExclusive, false
