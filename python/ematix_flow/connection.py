@@ -118,7 +118,8 @@ class Connection:
             ``{"action": "created" | "matched" | "drift" | "evolved", "differences": [str]}``.
 
         Raises:
-            ValueError: the table differs, and ``on_drift`` is ``"error"``, or ``"evolve"`` and cannot remove every difference; the message lists them, one a line.
+            ValueError: the table differs, and ``on_drift`` is ``"error"``, or ``"evolve"`` and cannot remove every difference; the message lists
+                them, one a line.
         """
         checked: dict[str, Any] = self._do("ensure_table", spec=text("spec_json", spec_json), on_drift=text("on_drift", on_drift))
         return checked

@@ -8,13 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
-	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
-	"github.com/ematix/ematix-flow/core/internal/spec"
 )
-
-// quotedName is schema.name as regclass reads it.
-func quotedName(t *spec.Table) string { return ident.Qualified(t.Schema, t.Name) }
 
 // describe asks the server what columns a query has. It takes exactly one statement, and so do we.
 func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) {
