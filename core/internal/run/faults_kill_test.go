@@ -32,7 +32,7 @@ func TestChildProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := &stage{place: &place{t: t, url: order[2], server: open(t, order[2])}}
-	for _, s := range append(troubled, endless) {
+	for _, s := range append(troubled, endless, endlessCopy) {
 		if s.name == order[0] {
 			st.scenario = s
 		}
@@ -99,24 +99,42 @@ var endless = scenario{
 	},
 }
 
-// The server finds out within client_connection_check_interval, not when the statement ends.
+// endlessCopy is one whose rows never end. In FROM the server would collect them first.
+var endlessCopy = scenario{
+	name: "endless copy", first: appendFirst, view: plainRows,
+	load: elsewhere(func() *spec.Load {
+		return load(spec.Append, "SELECT generate_series(10, 9000000000) AS id, 'c' AS name, 1 AS balance")
+	}),
+}
+
+// The servers find out within client_connection_check_interval, not when the statement ends.
 func TestAProcessThatIsKilledDuringAStatement(t *testing.T) {
-	p := newPlace(t)
-	p.must(appendFirst())
-	st := &stage{place: p, scenario: endless}
-	before := st.target()
-	child := st.child(0)
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		scenario
+		runs string
+	}{
+		{endless, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())"},
+		{endlessCopy, copying},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlace(t)
+			p.must(appendFirst())
+			st := &stage{place: p, scenario: c.scenario}
+			before := st.target()
+			child := st.child(0)
+			if err := child.Start(); err != nil {
+				t.Fatal(err)
+			}
+			p.until(c.runs)
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = child.Wait() // killed
+			p.until(noTrace)
+			if got := st.target(); got != before {
+				t.Errorf("the target:\n%s\nwant:\n%s", got, before)
+			}
+			p.wants("history", "SELECT status FROM ematix_flow.run_history ORDER BY started_at", "success\nrunning")
+		})
 	}
-	p.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())")
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // killed
-	p.until(noTrace)
-	if got := st.target(); got != before {
-		t.Errorf("the target:\n%s\nwant:\n%s", got, before)
-	}
-	p.wants("history", "SELECT status FROM ematix_flow.run_history ORDER BY started_at", "success\nrunning")
 }
