@@ -53,6 +53,7 @@ lint: lint-go lint-python ## formats, static checks, types, import directions
 lint-go: | $(VENV)/.venv
 	@unformatted=$$(gofmt -l core capi); [ -z "$$unformatted" ] || { echo "gofmt -w is needed for: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags faults ./core/internal/run
 	$(CGO) go vet -tags capi ./capi
 	go run $(STATICCHECK) ./...
 	go test -count=1 -run 'Imports' ./core

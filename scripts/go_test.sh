@@ -1,6 +1,6 @@
 #!/bin/bash
 # The Go tests: once for all packages on the first PostgreSQL that is found, then once more on each other major version for the packages that
-# use a server. EMATIX_TEST_SERVERS=15,18 chooses the versions. Arguments go to `go test`.
+# use a server. Loads that meet faults are tested in a build with hooks for them (core/internal/run, tag faults), which has the package's other tests too. EMATIX_TEST_SERVERS=15,18 chooses the versions. Arguments go to `go test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,16 +18,21 @@ if not os.environ.get("EMATIX_TEST_DSN"):
 PYTHON
 )
 
+faults() { go test -tags faults -timeout 20m "$@" ./core/internal/run; }
+
 packages=./...
 if [ -z "$servers" ]; then
 	go test "$@" $packages
+	faults "$@"
 	exit
 fi
 while read -r major programs; do
 	echo "== go test on PostgreSQL $major"
-	EMATIX_TEST_PGBIN=$programs go test "$@" $packages
+	export EMATIX_TEST_PGBIN=$programs
+	go test "$@" $packages
+	faults "$@"
 	# Only packages whose tests use a server need another round.
 	packages=$(go list -f '{{.ImportPath}}:{{join .TestImports " "}} {{join .XTestImports " "}}' ./... |
-		awk -F : '$2 ~ /internal\/testkit/ { print $1 }')
+		awk -F : '$2 ~ /internal\/testkit/ && $1 !~ /internal\/run$/ { print $1 }')
 	[ -n "$packages" ] || break
 done <<<"$servers"

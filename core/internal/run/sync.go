@@ -4,6 +4,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -212,7 +213,11 @@ func (l *load) failed(ctx context.Context, err error) error {
 		return e
 	}
 	if e.Kind == fault.ConnectionLost { // before COMMIT, or it is known that there was none
-		e.Message += " Nothing was written."
+		lost := l.server.DSN
+		if e.Phase == pg.ReadSource && l.plan.Path == spec.CrossDB {
+			lost = l.source.DSN
+		}
+		e.Message += fmt.Sprintf(" It was the one to database %s on %s. Nothing was written.", lost.Database, lost.Host)
 	}
 	cancelled := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)

@@ -48,7 +48,12 @@ func PgBouncer(t testing.TB, database string, pool int) string {
 			t.Fatal(err)
 		}
 	}
-	command := exec.Command(program, "-q", filepath.Join(folder, "pooler.ini"))
+	// It ends with its standard input, a pipe of this process, and so never outlives the tests.
+	command := exec.Command("sh", "-c", `"$0" -q "$1" & cat >/dev/null; kill $!`, program, filepath.Join(folder, "pooler.ini"))
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if os.Getuid() == 0 { // it refuses to run as root
 		const nobody = 65534
 		for _, path := range []string{folder, filepath.Join(folder, "users.txt"), filepath.Join(folder, "pooler.ini")} {
@@ -63,8 +68,8 @@ func PgBouncer(t testing.TB, database string, pool int) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait() // killed: its status says so
+		_ = input.Close()
+		_ = command.Wait() // it is killed, and its status says so
 	})
 	u.Host = fmt.Sprintf("127.0.0.1:%d", port)
 	answers(t, u.Host)
