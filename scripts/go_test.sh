@@ -1,6 +1,6 @@
 #!/bin/bash
 # The Go tests: once for all packages on the first PostgreSQL that is found, then once more on each other major version for the packages that
-# use a server. Loads that meet faults are tested in a build with hooks for them (core/internal/run, tag faults), which has the package's other tests too. EMATIX_TEST_SERVERS=15,18 chooses the versions. Arguments go to `go test`.
+# use a server. Loads that meet faults are tested in a build with hooks for them (core/internal/run, tag faults). EMATIX_TEST_SERVERS=15,18 chooses the versions. Arguments go to `go test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,11 @@ if not os.environ.get("EMATIX_TEST_DSN"):
 PYTHON
 )
 
-faults() { go test -tags faults -timeout 20m "$@" ./core/internal/run; }
+faults() {
+	local tests
+	tests=$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' core/internal/run/faults_*_test.go | paste -s -d '|' -)
+	go test -tags faults -timeout 20m -run "^($tests)\$" "$@" ./core/internal/run
+}
 
 packages=./...
 if [ -z "$servers" ]; then
@@ -33,6 +37,6 @@ while read -r major programs; do
 	faults "$@"
 	# Only packages whose tests use a server need another round.
 	packages=$(go list -f '{{.ImportPath}}:{{join .TestImports " "}} {{join .XTestImports " "}}' ./... |
-		awk -F : '$2 ~ /internal\/testkit/ && $1 !~ /internal\/run$/ { print $1 }')
+		awk -F : '$2 ~ /internal\/testkit/ { print $1 }')
 	[ -n "$packages" ] || break
 done <<<"$servers"

@@ -76,7 +76,8 @@ FROM locks AS l
 JOIN pg_class AS c ON c.oid = l.relation
 JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\_toast%'
 LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text
+LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND EXISTS (SELECT FROM pg_locks AS x
+    WHERE x.locktype = 'transactionid' AND x.transactionid = p.transaction AND x.granted AND x.virtualtransaction = l.virtualtransaction)
 WHERE l.rank IS NOT NULL
 ORDER BY place, coalesce(a.xact_start, p.prepared), l.pid`
 

@@ -59,3 +59,47 @@ func TestWhoHoldsALockIsNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestAPreparedTransactionThatHoldsALockIsNamed(t *testing.T) {
+	p := newPlace(t)
+	p.must(load(spec.Merge, values("(1, 'a', 1)")))
+	name := "forgotten of " + p.text("SELECT current_database()") // names belong to the whole cluster
+	other := testkit.Connect(t, p.url)
+	if _, err := other.Exec(context.Background(), "BEGIN; UPDATE w.customers SET name = 'z'; PREPARE TRANSACTION '"+name+"'"); err != nil {
+		t.Skip("this server has no prepared transactions: ", err)
+	}
+	l := load(spec.Merge, values("(1, 'b', 1)"))
+	l.LockTimeoutMS = 60
+	p.refused(l, fault.LockTimeout, fmt.Sprintf(`w.customers is locked by the prepared transaction %q (holds ROW EXCLUSIVE, transaction open for 0 s)`, name))
+	p.exec("ROLLBACK PREPARED '" + name + "'")
+	p.must(l)
+}
+
+// Who waits for a lock in front of a load holds it up as well.
+func TestWhoWaitsInFrontOfALoadIsNamed(t *testing.T) {
+	p := newPlace(t)
+	p.must(load(spec.Merge, values("(1, 'a', 1)")))
+	reader, changer := testkit.Connect(t, p.url), testkit.Connect(t, p.url+"?application_name=changer")
+	if _, err := reader.Exec(context.Background(), "BEGIN; SELECT FROM w.customers"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := changer.Exec(context.Background(), "ALTER TABLE w.customers ADD note text")
+		done <- err
+	}()
+	p.until("SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'w.customers'::regclass AND NOT granted)")
+	l := load(spec.Merge, values("(1, 'b', 1)"))
+	l.LockTimeoutMS = 60
+	_, err := p.sync(l)
+	want := fmt.Sprintf(`w.customers is locked by process %d ("changer", waits for ACCESS EXCLUSIVE`, changer.PgConn().PID())
+	if !fault.Is(err, fault.LockTimeout) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v\nwant: %s", err, want)
+	}
+	if _, err := reader.Exec(context.Background(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
