@@ -56,6 +56,7 @@ lint-go: | $(VENV)/.venv
 	go vet -tags faults ./core/internal/run
 	$(CGO) go vet -tags capi ./capi
 	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags faults ./core/internal/run
 	go test -count=1 -run 'Imports' ./core
 
 lint-python: $(VENV)/.dev

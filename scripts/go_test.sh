@@ -20,7 +20,7 @@ PYTHON
 
 faults() {
 	local tests
-	tests=$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' core/internal/run/faults_*_test.go | paste -s -d '|' -)
+	tests=$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' core/internal/run/faults*_test.go | paste -s -d '|' -)
 	go test -tags faults -timeout 20m -run "^($tests)\$" "$@" ./core/internal/run
 }
 

@@ -5,12 +5,24 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/run"
 	"github.com/ematix/ematix-flow/core/internal/testkit"
 )
+
+// databaseOf is the URL of another database of the same server.
+func databaseOf(t *testing.T, raw, name string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
 
 func TestAServerThatIsRestartedDuringALoad(t *testing.T) {
 	cluster := testkit.NewCluster(t, "synchronous_commit=on") // a crash must not lose what was committed

@@ -2,7 +2,6 @@ package run_test
 
 import (
 	"context"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -11,17 +10,6 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/spec"
 	"github.com/ematix/ematix-flow/core/internal/testkit"
 )
-
-// databaseOf is the URL of another database of the same server.
-func databaseOf(t *testing.T, raw, name string) string {
-	t.Helper()
-	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
-	return u.String()
-}
 
 func TestTheLimitThatEndedAStatementIsNamed(t *testing.T) {
 	for name, c := range map[string]struct {
