@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,17 +12,35 @@ from ematix_flow import errors, pipeline
 from ematix_flow.source import Source
 from ematix_flow.strategy import SCD2, TruncateReplace
 from ematix_flow.table import ManagedTable
-from ematix_flow.types import BigInt, Column, Numeric, String, TimestampTZ
-from tests.fix_db import Database
+from ematix_flow.types import BigInt, Numeric, String, TimestampTZ
+from tests.conformance.loading import Lane
+from tests.conformance.shapes import Shape
+
+SUBJECT = Shape({"id": BigInt(), "name": String(3), "amount": Numeric(4, 2), "at": TimestampTZ()}, ("id",), ("id",), required=("name",))
 
 
-class Subject(ManagedTable):
-    __schema__ = "refusals"
-    __tablename__ = "subject"
-    id = Column(BigInt, primary_key=True)
-    name = Column(String(3), nullable=False)
-    amount = Column(Numeric(4, 2))
-    at = Column(TimestampTZ)
+@dataclass(frozen=True)
+class Loading:
+    """A table of its own for each test; ``{table}`` in a query is its name."""
+
+    lane: Lane
+    table: type[ManagedTable] = field(default_factory=SUBJECT.declared)
+
+    @property
+    def name(self) -> str:
+        return f"conformance.{self.table.__tablename__}"
+
+    def load(self, query: str, force_path: str = "same_db", **arguments: Any) -> dict[str, Any]:
+        source = Source(self.lane.target, query.replace("{table}", self.name))
+        return pipeline.sync(target=self.table, source=source, target_connection=self.lane.target, force_path=force_path, **arguments)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self.lane.database(f"SELECT s::text FROM {self.name} AS s ORDER BY id")
+
+
+@pytest.fixture
+def subject(make_lane: Callable[..., Lane]) -> Loading:
+    return Loading(make_lane("same_db"))
 
 
 BY_EVENT = {"strategy": SCD2(event_timestamp_column="at")}
@@ -32,16 +52,16 @@ FIRST = "SELECT 1 AS id, 'a' AS name, 1.5 AS amount, '2020-01-05'::timestamptz A
 ROWS: list[tuple[list[dict[str, Any]], str, type[Exception], list[str]]] = [
     (EVERY, "SELECT NULL::int AS id, 'a' AS name, 1 AS amount, now() AS at", errors.NullKey, ["id", "NULL"]),
     (EVERY, "SELECT 2 AS id, NULL::text AS name, 1 AS amount, now() AS at", errors.DataError, ["name", "NULL"]),
-    (EVERY, "SELECT 2 AS id, 'abcd' AS name, 1 AS amount, now() AS at", errors.DataError, ["name", "VARCHAR(3)"]),
-    (EVERY, "SELECT 2 AS id, 'a' AS name, 99.999 AS amount, now() AS at", errors.DataError, ["amount", "NUMERIC(4,2)"]),
+    (EVERY, "SELECT 2 AS id, 'abcd' AS name, 1 AS amount, now() AS at", errors.DataError, ["name"]),
+    (EVERY, "SELECT 2 AS id, 'a' AS name, 99.999 AS amount, now() AS at", errors.DataError, ["amount"]),
     (EVERY, "SELECT 2 AS id, 'a' AS name, 'x' || n AS amount, now() AS at FROM generate_series(1, 2) AS n", errors.EmatixError, ["amount"]),
     (EVERY, "SELECT 2 AS id, 'a' AS name, now() AS at", errors.EmatixError, ["amount"]),
     (EVERY, "SELECT 2 AS id, 'a' AS name, 1 AS amount, now() AS at; SELECT 1", errors.InvalidQuery, []),
-    (EVERY, "DELETE FROM refusals.subject", errors.InvalidQuery, []),
+    (EVERY, "DELETE FROM {table}", errors.InvalidQuery, []),
     (EVERY, "SELECT * FROM refusals.nowhere", errors.InvalidQuery, ["nowhere"]),
     (KEYED, f"{FIRST} UNION ALL SELECT 7, 'b', 1, now() UNION ALL SELECT 7, 'b', 1, now()", errors.DuplicateKeys, ["id", "7"]),
-    ([{"mode": "append"}], FIRST, errors.DuplicateKeys, ["subject"]),
-    ([{"mode": "truncate"}], f"{FIRST} UNION ALL {FIRST}", errors.DuplicateKeys, ["subject"]),
+    ([{"mode": "append"}], FIRST, errors.DuplicateKeys, ["subject_"]),
+    ([{"mode": "truncate"}], f"{FIRST} UNION ALL {FIRST}", errors.DuplicateKeys, ["subject_"]),
     ([BY_EVENT], "SELECT 2 AS id, 'a' AS name, 1 AS amount, NULL::timestamptz AS at", errors.DataError, ["at", "NULL"]),
     ([BY_EVENT], "SELECT 2 AS id, 'a' AS name, 1 AS amount, 'infinity'::timestamptz AS at", errors.DataError, ["at", "infinity"]),
     ([BY_EVENT], "SELECT 2 AS id, 'a' AS name, 1 AS amount, '-infinity'::timestamptz AS at", errors.DataError, ["at", "infinity"]),
@@ -67,22 +87,20 @@ ROWS: list[tuple[list[dict[str, Any]], str, type[Exception], list[str]]] = [
 EACH = [(arguments, query, kind, words) for several, query, kind, words in ROWS for arguments in several]
 
 
-def load(conn: Any, query: str, force_path: str = "same_db", **arguments: Any) -> dict[str, Any]:
-    return pipeline.sync(target=Subject, source=Source(conn, query), target_connection=conn, force_path=force_path, **arguments)
-
-
 @pytest.mark.parametrize("path", ["same_db", "cross_db"])
 @pytest.mark.parametrize(("arguments", "query", "kind", "words"), EACH, ids=range(len(EACH)))
 def test_rows_that_cannot_be(
-    conn: Any, psql: Database, path: str, arguments: dict[str, Any], query: str, kind: type[Exception], words: list[str]
+    subject: Loading, path: str, arguments: dict[str, Any], query: str, kind: type[Exception], words: list[str]
 ) -> None:
-    load(conn, FIRST, **arguments)
-    before = psql("SELECT s::text FROM refusals.subject AS s")
+    subject.load(FIRST, **arguments)
+    before = subject.rows()
     with pytest.raises(kind) as refused:
-        load(conn, query, path, **arguments)
+        subject.load(query, path, **arguments)
     assert [word for word in words if word not in str(refused.value)] == [], refused.value
-    assert psql("SELECT s::text FROM refusals.subject AS s") == before
-    recorded = psql("SELECT status, error_message FROM ematix_flow.run_history ORDER BY started_at")
+    assert subject.rows() == before
+    recorded = subject.lane.database(
+        "SELECT status, error_message FROM ematix_flow.run_history WHERE target_table = %s ORDER BY started_at", subject.table.__tablename__
+    )
     assert recorded == [("success", None), ("failed", str(refused.value))]
 
 
@@ -110,30 +128,30 @@ GUARDED = [
     ],
 )
 def test_deletes_are_guarded(
-    conn: Any, psql: Database, arguments: dict[str, Any], there: int, kept: int, limit: float | None, refused: bool
+    subject: Loading, arguments: dict[str, Any], there: int, kept: int, limit: float | None, refused: bool
 ) -> None:
-    load(conn, MANY.format(there), **arguments)
-    before = psql("SELECT s::text FROM refusals.subject AS s ORDER BY id")
+    subject.load(MANY.format(there), **arguments)
+    before = subject.rows()
     if refused:
         with pytest.raises(errors.DeleteGuard, match="max_delete_fraction"):
-            load(conn, MANY.format(kept), max_delete_fraction=limit, **arguments)
-        assert psql("SELECT s::text FROM refusals.subject AS s ORDER BY id") == before
+            subject.load(MANY.format(kept), max_delete_fraction=limit, **arguments)
+        assert subject.rows() == before
     else:
-        assert load(conn, MANY.format(kept), max_delete_fraction=limit, **arguments)["rows_deleted"] == there - kept
+        assert subject.load(MANY.format(kept), max_delete_fraction=limit, **arguments)["rows_deleted"] == there - kept
 
 
-def test_a_table_that_others_reference_is_not_truncated(conn: Any, psql: Database) -> None:
-    load(conn, FIRST, mode="truncate")
-    psql("CREATE TABLE refusals.referring (id bigint REFERENCES refusals.subject)")
+def test_a_table_that_others_reference_is_not_truncated(subject: Loading) -> None:
+    subject.load(FIRST, mode="truncate")
+    subject.lane.database(f"CREATE TABLE conformance.referring (id bigint REFERENCES {subject.name})")
     with pytest.raises(errors.TargetNotLoadable, match="reference"):
-        load(conn, MANY.format(2), mode="truncate")
-    assert psql("SELECT name FROM refusals.subject WHERE id = 1") == [("a",)]
+        subject.load(MANY.format(2), mode="truncate")
+    assert subject.lane.database(f"SELECT name FROM {subject.name} WHERE id = 1") == [("a",)]
     for replace in ("delete", "diff"):
-        load(conn, MANY.format(2), strategy=TruncateReplace(replace=replace))  # type: ignore[arg-type]
-    assert psql.value("SELECT count(*) FROM refusals.subject") == 2
+        subject.load(MANY.format(2), strategy=TruncateReplace(replace=replace))  # type: ignore[arg-type]
+    assert len(subject.rows()) == 2
 
 
-def test_full_guards_name_the_extension_that_is_missing(conn: Any, psql: Database) -> None:
+def test_full_guards_name_the_extension_that_is_missing(subject: Loading) -> None:
     with pytest.raises(errors.EmatixError, match="CREATE EXTENSION btree_gist"):
-        load(conn, FIRST, strategy=SCD2(guards="full"))
-    assert psql.value("SELECT to_regclass('refusals.subject') IS NULL")
+        subject.load(FIRST, strategy=SCD2(guards="full"))
+    assert subject.lane.database.value("SELECT to_regclass(%s) IS NULL", subject.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import floor
 from typing import Any
 
@@ -48,6 +49,6 @@ class Watermark:
         if self.lag is None:
             return since
         since = since - self.lag
-        if text(self.value) == str(ordered(self.value))[:10]:  # a date
+        if isinstance(since, datetime) and text(self.value) == f"{ordered(self.value):%Y-%m-%d}":
             since = since.replace(hour=0, minute=0, second=0, microsecond=0)
         return floor(since) if isinstance(ordered(self.value), int) else since
