@@ -48,6 +48,9 @@ test-go: $(VENV)/.test ## the Go tests, on each PostgreSQL that is found
 test-python: build ## the Python tests, on each PostgreSQL that is found
 	EMATIX_TEST_SERVERS="$${EMATIX_TEST_SERVERS-all}" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-long: build ## random loads against the models, EMATIX_LONG of them (2000) on each PostgreSQL; prints what they amounted to
+	EMATIX_LONG="$${EMATIX_LONG-2000}" EMATIX_TEST_SERVERS="$${EMATIX_TEST_SERVERS-all}" $(BIN)/python -m pytest -q tests/conformance/test_random.py $(PYTEST_ARGS)
+
 lint: lint-go lint-python ## formats, static checks, types, import directions
 
 lint-go: | $(VENV)/.venv

@@ -122,16 +122,23 @@ class Subject:
 
     def versions(self) -> list[Version]:
         assert isinstance(self.model, History)
-        start, end = (f'"{self.model.names.get(name, name)}"' for name in ("valid_from", "valid_to"))
+        start, end = self.bounds()
         keys = ", ".join(f"{key}::text" for key in self.model.keys)
         return [
             Version(tuple(key), (), since, until)
             for *key, since, until in self.lane.database(f"SELECT {keys}, {start}, {end} FROM {self.name}")
         ]
 
+    def bounds(self) -> tuple[str, str]:
+        """The names of the columns that hold start and end of a version, in the history and in its closures."""
+        assert isinstance(self.model, History)
+        start, end = (f'"{self.model.names.get(name, name)}"' for name in ("valid_from", "valid_to"))
+        return start, end
+
     def closures(self) -> list[tuple[Any, ...]]:
+        start, end = self.bounds()
         keys = ", ".join(f"{key}::text" for key in self.case.shape.keys)
-        return sorted(self.lane.database(f"SELECT {keys}, valid_from, valid_to, run_id::text FROM {self.name}__closures"), key=repr)
+        return sorted(self.lane.database(f"SELECT {keys}, {start}, {end}, run_id::text FROM {self.name}__closures"), key=repr)
 
     def expected_closures(self) -> list[tuple[Any, ...]]:
         assert isinstance(self.model, History)

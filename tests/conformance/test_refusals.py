@@ -49,13 +49,6 @@ class Closing(ManagedTable):
     name = Column(Text)
 
 
-class LongName(ManagedTable):
-    __schema__ = "refusals"
-    __tablename__ = "t" * 60
-    id = Column(BigInt, primary_key=True)
-    name = Column(Text)
-
-
 KEY: dict[str, Any] = {"keys": ["id"]}
 
 
@@ -188,11 +181,6 @@ def test_arguments_of_a_wrong_kind(conn: Any, arguments: dict[str, Any], kind: t
         sync(conn, arguments)
     assert type(refused.value) is kind or kind is errors.EmatixError
     assert [word for word in words if word not in str(refused.value)] == [], refused.value
-
-
-def test_a_table_whose_name_leaves_no_room_for_its_closures(conn: Any) -> None:
-    with pytest.raises(errors.EmatixError, match="closures"):
-        sync(conn, {"target": LongName, "strategy": SCD2(closures=True)})
 
 
 @pytest.mark.parametrize("strategy", [{"compare_columns": ["a"]}, {"ttl": HOUR}, {"replace": "diff"}])
