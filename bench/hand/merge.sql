@@ -1,9 +1,6 @@
--- A full snapshot into a table of current rows: a guarded MERGE.
+-- Staged rows into a table of current rows: a guarded MERGE.
 BEGIN;
-CREATE TEMP TABLE stage (
-  id bigint, name varchar(60), city text, amount numeric(12,2), qty integer, ratio double precision, day date, seen timestamptz
-) ON COMMIT DROP;
-INSERT INTO stage SELECT id, name, city, amount, qty, ratio, day, seen FROM bench.snapshot;
+\ir stage.sql
 ANALYZE stage;
 DO $$ BEGIN IF (SELECT count(*) <> count(DISTINCT id) FROM stage) THEN RAISE 'duplicate or null keys'; END IF; END $$;
 MERGE INTO hand.orders t USING stage s ON t.id = s.id

@@ -1,10 +1,7 @@
--- A full snapshot into a history table: change set, close, insert.
+-- Staged rows into a history table: change set, close, insert.
 SET TimeZone = 'UTC';
 BEGIN;
-CREATE TEMP TABLE stage (
-  id bigint, name varchar(60), city text, amount numeric(12,2), qty integer, ratio double precision, day date, seen timestamptz
-) ON COMMIT DROP;
-INSERT INTO stage SELECT id, name, city, amount, qty, ratio, day, seen FROM bench.snapshot;
+\ir stage.sql
 ANALYZE stage;
 DO $$ BEGIN IF (SELECT count(*) <> count(DISTINCT id) FROM stage) THEN RAISE 'duplicate or null keys'; END IF; END $$;
 CREATE TEMP TABLE changes ON COMMIT DROP AS

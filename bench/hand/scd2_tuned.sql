@@ -3,7 +3,11 @@ SET TimeZone = 'UTC';
 BEGIN;
 SET LOCAL default_statistics_target = 10;  -- enough for these plans, and seven times as fast
 SET LOCAL work_mem = '64MB';  -- one batch for the join
-CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT id, name, city, amount, qty, ratio, day, seen FROM bench.snapshot;
+\if :relay
+\ir stage.sql
+\else
+CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT id, name, city, amount, qty, ratio, day, seen FROM :source;
+\endif
 ANALYZE stage;
 DO $$ BEGIN IF (SELECT count(*) <> count(DISTINCT id) FROM stage) THEN RAISE 'duplicate or null keys'; END IF; END $$;
 CREATE TEMP TABLE changes ON COMMIT DROP AS
