@@ -30,7 +30,7 @@ func TestAServerThatIsRestartedDuringALoad(t *testing.T) {
 		for i, s := range troubled {
 			points := []string{"begin", "before insert", "after insert", "before commit", "after commit"}
 			if i%2 == 1 {
-				points = []string{"lock", "query check", "history"} // each load at some of them: a restart takes its time
+				points = []string{"lock", "query check", "steps"} // each load at some of them: a restart takes its time
 			}
 			t.Run(mode+"/"+s.name, func(t *testing.T) {
 				database := fmt.Sprintf("restart_%s_%d", mode, i)

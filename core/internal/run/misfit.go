@@ -10,6 +10,7 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
+	"github.com/ematix/ematix-flow/core/internal/spec"
 )
 
 // misfit finds the columns whose values do not fit, which the server does not name. The query's rows are put into a temporary table of
@@ -51,7 +52,7 @@ func (l *load) raw(ctx context.Context, e *fault.Error) (fields []pgconn.FieldDe
 		_, err := l.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT arrived")
 		return l.arrived, arrivedTable, err
 	}
-	if l.reads != nil { // what COPY refuses it names itself, and the query is not of this database
+	if l.plan.Path == spec.CrossDB { // what COPY refuses it names itself, and the query is not of this database
 		return nil, "", e
 	}
 	if _, err := l.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT before_source"); err != nil {

@@ -111,6 +111,7 @@ func (l *load) relay(ctx context.Context) (int64, error) {
 		x.misencoded(ctx, l.reads.tx, l.plan.Load.Query, where, "before_source", e)
 		return 0, e
 	}
+	l.closeSource(ctx) // its transaction would hold back others there
 	if x.twoSteps() {
 		return rows, l.convertArrived(ctx, x)
 	}

@@ -95,36 +95,25 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 		return nil, pg.Fault(err, "begin")
 	}
 	defer l.rollback(ctx)
-	if err := l.settings(ctx); err != nil {
-		return nil, err
-	}
-	if err := l.at(ctx, "begin"); err != nil {
-		return nil, pg.Fault(err, "begin")
-	}
-	skipped, err := l.lock(ctx)
-	if err != nil || skipped {
-		return l.result("skipped"), err
-	}
-	if err := l.at(ctx, "lock"); err != nil {
-		return nil, pg.Fault(err, "lock")
-	}
-	if err := l.checkTable(ctx); err != nil {
-		return nil, err
-	}
-	if err := l.at(ctx, "table check"); err != nil {
-		return nil, pg.Fault(err, "table check")
-	}
 	defer l.closeSource(ctx)
-	for _, prepare := range []func(context.Context) error{l.openSource, l.checkQuery, l.readWatermark} {
-		if err := prepare(ctx); err != nil {
+	skipped := false
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"begin", l.settings},
+		{"lock", func(ctx context.Context) (err error) { skipped, err = l.lock(ctx); return err }},
+		{"table check", l.checkTable}, {"source", l.openSource}, {"query check", l.checkQuery}, {"watermark", l.readWatermark}, {"steps", l.steps},
+	} {
+		if err := part.do(ctx); err != nil {
 			return nil, err
 		}
-	}
-	if err := l.at(ctx, "query check"); err != nil {
-		return nil, pg.Fault(err, "query check")
-	}
-	if err := l.steps(ctx); err != nil {
-		return nil, err
+		if skipped {
+			return l.result("skipped"), nil
+		}
+		if err := l.at(ctx, part.name); err != nil {
+			return nil, pg.Fault(err, part.name)
+		}
 	}
 	result := l.result("success")
 	if err := ctx.Err(); err != nil { // after this point a cancellation comes too late
@@ -133,9 +122,6 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if l.plan.Load.DryRun {
 		result.Status = "dry_run"
 		return result, nil
-	}
-	if err := l.at(ctx, "history"); err != nil {
-		return nil, pg.Fault(err, "history")
 	}
 	at, err := l.time(ctx)
 	if err != nil {
