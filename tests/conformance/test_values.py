@@ -144,7 +144,7 @@ SETTINGS: list[dict[str, str]] = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
     """Changes the defaults of the databases, or of a role, and connects anew."""
 
