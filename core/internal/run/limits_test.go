@@ -23,7 +23,7 @@ func TestTheLimitThatEndedAStatementIsNamed(t *testing.T) {
 		},
 		"temporary files": {
 			"temp_file_limit = '64kB'", "SELECT g AS id, 'a' AS name, 1 AS balance FROM (SELECT g FROM generate_series(1, 3000000) AS g ORDER BY -g OFFSET 0) AS d", fault.ServerResources,
-			"ERROR: temporary file size exceeds temp_file_limit (64kB)",
+			"ERROR: temporary file size exceeds ", // what follows is quoted by some versions
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
