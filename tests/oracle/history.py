@@ -190,7 +190,7 @@ class OneKey:
     def _all_closed(self, end: datetime, rows: Sequence[Row]) -> list[Version]:
         newest = rows[-1]
         if self._expired(newest):
-            return self._past(rows[:-1])
+            return self._past(rows if self.of.late == "splice" else rows[:-1])
         if self._event(newest) >= end:
             normal = [row for row in rows if self._event(row) >= end]
             return self._walk(self._past([row for row in rows if self._event(row) < end]), normal)
@@ -198,9 +198,9 @@ class OneKey:
         return [*past, self._version(newest, max(self.at, end))]
 
     def _expired(self, row: Row) -> bool:
-        """Whether the row was stored and has expired since: its version is not opened again."""
+        """Whether the row's version was stored and has expired since: it is not opened again."""
         state = self._state(self.versions, self._event(row))
-        return self.of.ttl is not None and self._event(row) < self.at - self.of.ttl and state is not None and self._equal(state, row)
+        return self.of.ttl is not None and state is not None and state.start < self.at - self.of.ttl and self._equal(state, row)
 
     def _walk(self, versions: Sequence[Version], rows: Sequence[Row]) -> list[Version]:
         """Versions of rows that come after everything stored, each closing the one before it at its own event."""

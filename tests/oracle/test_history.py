@@ -230,7 +230,7 @@ def test_the_order_of_rows_does_not_matter(chosen: dict[str, Any], sources: list
 @settings(max_examples=1000, deadline=None)
 @given(chosen=options, sources=st.lists(rows, min_size=1, max_size=4))
 def test_a_second_run_over_the_same_source_changes_nothing(chosen: dict[str, Any], sources: list[list[dict[str, Any]]]) -> None:
-    # With versions="all" a version is as old as its first row and the newest row may be younger than ttl: it comes back after it expired.
+    # With versions="all" the newest row of an expired version may lie after the end of that version, or be spliced into a younger one: it comes back once.
     found, outcomes = loaded(chosen, sources)
     if isinstance(outcomes[-1], dict) and not (chosen["ttl"] and chosen["versions"] == "all"):
         before = found.all()

@@ -235,7 +235,7 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 		e.Hint = fmt.Sprintf("Let the owner run: GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO the user of this connection, and SELECT on what the query reads. Temporary tables need TEMPORARY on the database.", l.plan.Table)
 	case server.Code == "23514" && l.plan.Load.EventTimestampColumn != "" && step.Boundary == strategy.Source:
 		e.Message = fmt.Sprintf("The source of %s has infinity in its event_timestamp_column %q. Nothing was written.", l.plan.Table, l.plan.Load.EventTimestampColumn)
-		e.Hint, e.Detail = "A version cannot start at the end of time: filter these rows out.", ""
+		e.Hint, e.Detail = "A version starts at a time: filter these rows out, or give them one.", ""
 	case server.Code == "42804":
 		e.Message += ". Nothing was written."
 		e.Hint = "Cast it in the query, for example NULL::json or '2024-01-01'::date: a bare NULL or text constant counts as text."

@@ -75,7 +75,7 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 		if err := pg.EnsureSchema(ctx, l.session, p.Table.Schema); err != nil {
 			return nil, err
 		}
-		if err := l.run.Begin(ctx, l.session); err != nil {
+		if err := l.begin(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -85,6 +85,16 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 	}
 	result.DurationSeconds = time.Since(began).Seconds()
 	return result, nil
+}
+
+// begin records the run, by a transaction of its own. Somebody may hold a lock on the history.
+func (l *load) begin(ctx context.Context) error {
+	return orNil(pgx.BeginTxFunc(ctx, l.session, pg.ReadCommitted, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockTimeoutSQL, l.lockTimeout()); err != nil {
+			return err
+		}
+		return l.run.Begin(ctx, tx)
+	}), "history")
 }
 
 // transaction is the whole load, all or nothing.

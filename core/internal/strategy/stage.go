@@ -26,7 +26,7 @@ func (r Request) stage() []Step {
 		definitions = append(definitions, ident.Quote(c.Name)+" "+c.Type.SQL()+notNull(c.Nullable))
 	}
 	if r.Load.EventTimestampColumn != "" {
-		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL CHECK ("+r.own("event_at")+" < 'infinity')")
+		definitions = append(definitions, r.own("event_at")+" TIMESTAMPTZ NOT NULL CHECK (isfinite("+r.own("event_at")+"))")
 	}
 	steps := []Step{
 		{

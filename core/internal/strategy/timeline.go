@@ -179,11 +179,11 @@ func (scd2) kept(r Request) string {
 	return "(k.changed AND NOT k.late)"
 }
 
-// returns is true for the row that brings a key back whose history ended after the row's time. One that was stored and has expired stays away.
+// returns is true for the row that brings a key back whose history ended after the row's time. One whose version was stored and has expired stays away.
 func (scd2) returns(r Request, b *binder) string {
 	text := "k.late AND k.last AND k.current IS NULL"
 	if r.Load.HasTTL {
-		text += " AND NOT (k.event_at < " + expiry(r, b.use(LoadTime)) + " AND NOT k.stored_differs)"
+		text += " AND NOT (k.starts < " + expiry(r, b.use(LoadTime)) + " AND NOT k.stored_differs)"
 	}
 	return "(" + text + ")"
 }

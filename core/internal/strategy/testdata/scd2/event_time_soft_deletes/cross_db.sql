@@ -4,7 +4,7 @@ CREATE TEMPORARY TABLE _ematix_stage (
     email VARCHAR(64) NOT NULL,
     balance NUMERIC(12,2),
     profile JSON,
-    _ematix_event_at TIMESTAMPTZ NOT NULL CHECK (_ematix_event_at < 'infinity')
+    _ematix_event_at TIMESTAMPTZ NOT NULL CHECK (isfinite(_ematix_event_at))
 ) ON COMMIT DROP;
 
 -- 2. stage: the query runs once, on its own server; its rows come over as they are

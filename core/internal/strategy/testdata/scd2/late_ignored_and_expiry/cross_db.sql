@@ -4,7 +4,7 @@ CREATE TEMPORARY TABLE _ematix_stage (
     email VARCHAR(64) NOT NULL,
     balance NUMERIC(12,2),
     profile JSON,
-    _ematix_event_at TIMESTAMPTZ NOT NULL CHECK (_ematix_event_at < 'infinity')
+    _ematix_event_at TIMESTAMPTZ NOT NULL CHECK (isfinite(_ematix_event_at))
 ) ON COMMIT DROP;
 
 -- 2. stage: the query runs once, on its own server; its rows come over as they are
@@ -131,7 +131,7 @@ CREATE TEMPORARY TABLE _ematix_judged ON COMMIT DROP AS
 SELECT
     k.row, k.event_at, k.current, k.since, k.late, k.part, k.stored, k.starts, k.ends, k.last_end,
     k.next_start, k.covered, k.key_1, (k.changed AND NOT k.late) AS kept,
-    (k.late AND k.last AND k.current IS NULL AND NOT (k.event_at < $1::timestamptz - make_interval(secs => 1.5768e+09) AND NOT k.stored_differs)) AS returns,
+    (k.late AND k.last AND k.current IS NULL AND NOT (k.starts < $1::timestamptz - make_interval(secs => 1.5768e+09) AND NOT k.stored_differs)) AS returns,
     false AS refused
 FROM (
     SELECT j.*, CASE WHEN j.late THEN j.stored_differs ELSE j.differs END AS changed
