@@ -158,8 +158,8 @@ class _Ematix:
 
         Args:
             target: the table class.
-            schedule: a cron text, or ``None``: never due, runs when it is called or by ``flow run``. It has to be given. It is kept for an
-                outside scheduler and not checked yet; nothing runs by itself in this version.
+            schedule: a cron text (see ``pipeline.is_due``), or ``None``: never due, runs when it is called or by ``flow run``. It has to be
+                given. Nothing runs by itself: ``flow run-due``, called each minute, runs what is due.
             mode: ``append``, ``truncate``, ``merge``, ``scd1`` or ``scd2``; by default that of the class.
             name: the name in the registry and in run history; by default that of the function.
             source_connection: name of the connection the source SQL runs on; by default the target's, or ``default`` for a function that
