@@ -28,6 +28,7 @@ type wanted struct {
 type extract struct {
 	stage, arrival string // qualified names of temporary tables
 	columns        []travelling
+	arrives        bool // in a table of its own first, whatever the types
 }
 
 // travelling is one column under way.
@@ -117,7 +118,7 @@ ORDER BY p.n`)
 
 // twoSteps reports whether some values are converted by the target: then the rows go into a table of their own types first.
 func (x *extract) twoSteps() bool {
-	return slices.ContainsFunc(x.columns, func(c travelling) bool { return c.late })
+	return x.arrives || slices.ContainsFunc(x.columns, func(c travelling) bool { return c.late })
 }
 
 // copyOut is the COPY of the source. where is a condition on the columns of the query, as q.name, or empty.

@@ -147,7 +147,7 @@ func retryPoint(steps []strategy.Step) int {
 	point := 0
 	for i, step := range steps {
 		switch {
-		case step.Counts == strategy.Staged:
+		case step.Counts == strategy.Staged || step.Extract != "":
 			point = i + 1
 		case step.Boundary == strategy.Source:
 			point = i

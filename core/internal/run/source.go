@@ -77,19 +77,9 @@ func (l *load) reader() pgx.Tx {
 // arrivedTable takes rows that the target converts after they have arrived.
 const arrivedTable = "pg_temp._ematix_arrived"
 
-// relay brings the rows of the query over into the staging table, and counts them.
-func (l *load) relay(ctx context.Context) (int64, error) {
-	fields, err := l.describe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	staged := l.plan.Request.Staged()
-	want := make([]wanted, len(staged))
-	for i, c := range staged {
-		want[i] = wanted{name: c.Name, source: c.From, kind: c.Type}
-	}
-	source, target := l.reads.conn.PgConn(), l.tx.Conn().PgConn()
-	x, err := newExtract(ctx, l.reads.tx, target, fields, want, strategy.StageTable, arrivedTable)
+// relay brings the rows of the query over, into the staging table or straight into the target, and counts them.
+func (l *load) relay(ctx context.Context, step strategy.Step) (int64, error) {
+	x, err := l.extract(ctx, step)
 	if err != nil {
 		return 0, err
 	}
@@ -105,7 +95,7 @@ func (l *load) relay(ctx context.Context) (int64, error) {
 	if _, err := l.reads.tx.Exec(ctx, "SAVEPOINT before_source"); err != nil {
 		return 0, pg.Fault(err, pg.ReadSource)
 	}
-	rows, err := pg.Relay(ctx, source, x.copyOut(l.plan.Load.Query, where), target, x.copyIn(), func(rows, bytes int64) { l.progress("stage", rows) })
+	rows, err := pg.Relay(ctx, l.reads.conn.PgConn(), x.copyOut(l.plan.Load.Query, where), l.tx.Conn().PgConn(), x.copyIn(), func(rows, bytes int64) { l.progress(step.Name, rows) })
 	if err != nil {
 		e := pg.Fault(x.placed(err), pg.ReadSource)
 		x.misencoded(ctx, l.reads.tx, l.plan.Load.Query, where, "before_source", e)
@@ -113,9 +103,54 @@ func (l *load) relay(ctx context.Context) (int64, error) {
 	}
 	l.closeSource(ctx) // its transaction would hold back others there
 	if x.twoSteps() {
-		return rows, l.convertArrived(ctx, x)
+		return l.convertArrived(ctx, x)
 	}
 	return rows, nil
+}
+
+// extract decides how each column travels.
+func (l *load) extract(ctx context.Context, step strategy.Step) (*extract, error) {
+	fields, err := l.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	staged := l.plan.Request.Staged()
+	want := make([]wanted, len(staged))
+	for i, c := range staged {
+		want[i] = wanted{name: c.Name, source: c.From, kind: c.Type}
+	}
+	into := strategy.StageTable
+	if step.Counts != strategy.Staged {
+		into = l.plan.Request.Target()
+	}
+	x, err := newExtract(ctx, l.reads.tx, l.tx.Conn().PgConn(), fields, want, into, arrivedTable)
+	if err != nil || step.Counts == strategy.Staged {
+		return x, err
+	}
+	if x.arrives, err = l.needsInsert(ctx); err != nil {
+		return nil, err
+	}
+	columns, values := l.plan.Request.Filled()
+	for i, c := range columns {
+		value := l.run.ID
+		if values[i] == strategy.LoadTime {
+			if value, err = l.time(ctx); err != nil {
+				return nil, err
+			}
+		}
+		oid := declaredOID[c.Type.Kind]
+		x.columns = append(x.columns, travelling{wanted: wanted{name: c.Name, source: c.Name, kind: c.Type}, output: ident.Literal(value) + "::" + wireNames[oid], wire: oid})
+	}
+	return x, nil
+}
+
+// needsInsert reports whether the target must be written by INSERT: COPY knows no row-level security, counts rows that triggers keep back as others do not, and reads the bytes of one type as those of
+// another where the table is not as declared.
+func (l *load) needsInsert(ctx context.Context) (needed bool, err error) {
+	err = l.tx.QueryRow(ctx, `SELECT pg_catalog.row_security_active(c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_trigger
+    WHERE (tgrelid = c.oid OR tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))) AND NOT tgisinternal)
+FROM pg_catalog.pg_class AS c WHERE c.oid = $1::regclass`, l.plan.Request.Target()).Scan(&needed)
+	return needed || len(l.differences) > 0, orNil(err, "reflect")
 }
 
 // prepareArrival makes the table of arrival. The conversion is prepared before the rows are there, so that types which cannot be assigned are found at once.
@@ -129,17 +164,18 @@ func (l *load) prepareArrival(ctx context.Context, x *extract) error {
 	return nil
 }
 
-// convertArrived puts the rows into the staging table as an INSERT from a query of this database would.
-func (l *load) convertArrived(ctx context.Context, x *extract) error {
+// convertArrived puts the rows where they belong as an INSERT from a query of this database would, and counts them.
+func (l *load) convertArrived(ctx context.Context, x *extract) (int64, error) {
 	if _, err := l.tx.Exec(ctx, "SAVEPOINT arrived"); err != nil {
-		return pg.Fault(err, pg.Stage)
+		return 0, pg.Fault(err, pg.Stage)
 	}
-	if _, err := l.tx.Exec(ctx, x.insert()); err != nil {
+	tag, err := l.tx.Exec(ctx, x.insert())
+	if err != nil {
 		l.arrived = x.wires()
-		return err
+		return 0, err
 	}
-	_, err := l.tx.Exec(ctx, "DROP TABLE "+arrivedTable)
-	return orNil(err, pg.Stage)
+	_, err = l.tx.Exec(ctx, "DROP TABLE "+arrivedTable)
+	return tag.RowsAffected(), orNil(err, pg.Stage)
 }
 
 // wires are the names and types of the columns of arrival.

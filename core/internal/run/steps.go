@@ -140,7 +140,7 @@ func (l *load) few(ctx context.Context) (few bool, err error) {
 // change runs a statement, here or with rows from another server, and returns how many rows it changed.
 func (l *load) change(ctx context.Context, step strategy.Step, args []any) (int64, error) {
 	if step.Extract != "" {
-		return l.relay(ctx)
+		return l.relay(ctx, step)
 	}
 	tag, err := l.tx.Exec(ctx, step.SQL, args...)
 	return tag.RowsAffected(), err

@@ -97,6 +97,21 @@ func (r Request) Staged() []StagedColumn {
 	return staged
 }
 
+// Filled are the metadata columns that go along with rows which are inserted without staging, and what fills them.
+func (r Request) Filled() (columns []StagedColumn, values []Parameter) {
+	names, _ := r.filled(func(p Parameter) string {
+		values = append(values, p)
+		return ""
+	})
+	for _, name := range names {
+		columns = append(columns, StagedColumn{Name: name, Type: r.Table.Column(name).Type})
+	}
+	return columns, values
+}
+
+// Target is the name of the table, quoted where needed.
+func (r Request) Target() string { return r.target() }
+
 // mark finds what the watermark will be. It never goes back, and stays behind the cap.
 func (r Request) mark() Step {
 	var b binder

@@ -1,26 +1,10 @@
--- 1. create staging: the declared types, so that values are converted and refused as the target would
-CREATE TEMPORARY TABLE _ematix_stage (
-    customer_id BIGINT NOT NULL,
-    email VARCHAR(64) NOT NULL,
-    balance NUMERIC(12,2),
-    profile JSON
-) ON COMMIT DROP;
-
--- 2. stage: the query runs once, on its own server; its rows come over as they are
+-- 1. insert: every row of the query, as it comes from its own server
 -- on the source:
 COPY (
-SELECT q.customer_id, q.email, q.balance, q.profile
+SELECT q.customer_id, q.email, q.balance, q.profile, :load_time::timestamptz, :run_id::uuid
 FROM (
 SELECT * FROM (VALUES (1::bigint, 'a@x.org', 10.5, NULL::json), (2, 'b@x.org', NULL, '{}')) AS v (customer_id, email, balance, profile)
 ) AS q
 ) TO STDOUT (FORMAT binary);
 -- into:
-COPY pg_temp._ematix_stage (customer_id, email, balance, profile) FROM STDIN (FORMAT binary);
-
--- 3. analyze staging: the planner must know how many rows there are
-ANALYZE pg_temp._ematix_stage;
-
--- 4. insert: all staged rows
-INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)
-SELECT s.customer_id, s.email, s.balance, s.profile, $1::timestamptz, $2::uuid
-FROM pg_temp._ematix_stage AS s;  -- $1: load_time  -- $2: run_id
+COPY warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id) FROM STDIN (FORMAT binary);

@@ -1,0 +1,39 @@
+package run_test
+
+import (
+	"testing"
+
+	"github.com/ematix/ematix-flow/core/internal/spec"
+)
+
+// What COPY would do otherwise than INSERT goes by INSERT: the paths give the same.
+func TestAppendedRowsOfAnotherDatabaseMeetWhatTheTableDoesToRows(t *testing.T) {
+	for name, prepare := range map[string]string{
+		"a trigger that keeps rows back": `CREATE FUNCTION w.keep_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id = 2 THEN RETURN NULL; END IF; NEW.name := upper(NEW.name); RETURN NEW; END';
+			CREATE TRIGGER keep_back BEFORE INSERT ON w.customers FOR EACH ROW EXECUTE FUNCTION w.keep_back()`,
+		"row-level security": `ALTER TABLE w.customers ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON w.customers USING (true)`,
+		"a column of another type": "ALTER TABLE w.customers ALTER balance TYPE double precision",
+		"nothing special":          "SELECT 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var contents, counts []string
+			for _, path := range []string{spec.SameDB, spec.CrossDB} {
+				p := newPlace(t)
+				l := load(spec.Append, values("(1, 'a', 1.005)"))
+				p.must(l)
+				p.exec(prepare)
+				l = load(spec.Append, values("(2, 'b', 2.5)", "(3, 'c', NULL)"))
+				l.ForcePath, l.OnDrift = path, spec.DriftWarn
+				poor, _ := p.poor(grants...)
+				if _, err := p.syncOn(t.Context(), poor, l); err != nil {
+					t.Fatal(err)
+				}
+				contents = append(contents, p.text("SELECT id, name, balance, _loaded_at = (SELECT loaded_at FROM ematix_flow.run_history WHERE run_id = _batch_id) FROM w.customers ORDER BY id"))
+				counts = append(counts, p.text("SELECT rows_inserted FROM ematix_flow.run_history ORDER BY started_at"))
+			}
+			if contents[0] != contents[1] || counts[0] != counts[1] {
+				t.Errorf("one database:\n%s\n%s\ntwo:\n%s\n%s", contents[0], counts[0], contents[1], counts[1])
+			}
+		})
+	}
+}
