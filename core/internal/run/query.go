@@ -68,7 +68,7 @@ func (l *load) checkQuery(ctx context.Context) error {
 		return fault.New(fault.InvalidQuery, "The source query delivers the column %s more than once.", quoteAll(twice)).
 			WithHint("Rename or drop one of them: which is meant could only be guessed.")
 	}
-	return nil
+	return l.checkGrowth(fields)
 }
 
 func columns(names []string) string {

@@ -3,6 +3,7 @@ package run_test
 import (
 	"testing"
 
+	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
 
@@ -11,7 +12,7 @@ func TestAppendedRowsOfAnotherDatabaseMeetWhatTheTableDoesToRows(t *testing.T) {
 	for name, prepare := range map[string]string{
 		"a trigger that keeps rows back": `CREATE FUNCTION w.keep_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id = 2 THEN RETURN NULL; END IF; NEW.name := upper(NEW.name); RETURN NEW; END';
 			CREATE TRIGGER keep_back BEFORE INSERT ON w.customers FOR EACH ROW EXECUTE FUNCTION w.keep_back()`,
-		"row-level security": `ALTER TABLE w.customers ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON w.customers USING (true)`,
+		"row-level security":       `ALTER TABLE w.customers ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON w.customers USING (true)`,
 		"a column of another type": "ALTER TABLE w.customers ALTER balance TYPE double precision",
 		"nothing special":          "SELECT 1",
 	} {
@@ -33,6 +34,26 @@ func TestAppendedRowsOfAnotherDatabaseMeetWhatTheTableDoesToRows(t *testing.T) {
 			}
 			if contents[0] != contents[1] || counts[0] != counts[1] {
 				t.Errorf("one database:\n%s\n%s\ntwo:\n%s\n%s", contents[0], counts[0], contents[1], counts[1])
+			}
+		})
+	}
+}
+
+func TestAWatermarkIsNotKeptOfRoundedValues(t *testing.T) {
+	const message = `incremental_column="balance" is declared as NUMERIC(6,2), and the source query delivers another type`
+	for source, fits := range map[string]bool{"1": true, "1::bigint": true, "1::numeric(8,2)": true, "1::numeric(8,-2)": true, "1::numeric(8,3)": false, "1.5": false, "1::float8": false} {
+		t.Run(source, func(t *testing.T) {
+			for _, path := range []string{spec.SameDB, spec.CrossDB} {
+				p := newPlace(t)
+				l := load(spec.Append, "SELECT 1 AS id, 'a' AS name, "+source+" AS balance")
+				l.IncrementalColumn, l.ForcePath = "balance", path
+				if !fits {
+					p.refused(l, fault.InvalidQuery, message)
+					continue
+				}
+				p.must(l)
+				p.must(l)
+				p.wants("rows", "SELECT count(*) FROM w.customers", "1")
 			}
 		})
 	}

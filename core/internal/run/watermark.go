@@ -3,8 +3,14 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/meta"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
@@ -21,6 +27,36 @@ type Watermark struct {
 	Note   string  `json:"note,omitempty"`
 
 	before *string // as it was stored
+}
+
+// grows are the types of a source column whose values keep their order and stay apart in the declared type. A watermark of rounded values would read rows again and
+// again, or pass over them.
+var grows = map[string][]uint32{
+	"small_int": {pgtype.Int2OID}, "integer": {pgtype.Int2OID, pgtype.Int4OID}, "big_int": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID},
+	"numeric": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID}, "float": {pgtype.Int2OID, pgtype.Float4OID},
+	"double": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Float4OID, pgtype.Float8OID},
+	"text":   {pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID}, "string": {pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID},
+	"date": {pgtype.DateOID}, "timestamp": {pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID}, "timestamp_tz": {pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID},
+}
+
+// checkGrowth refuses a source whose incremental column loses something when it is stored.
+func (l *load) checkGrowth(fields []pgconn.FieldDescription) error {
+	name := l.plan.Load.IncrementalColumn
+	i := slices.IndexFunc(fields, func(f pgconn.FieldDescription) bool { return f.Name == name })
+	if name == "" || i < 0 {
+		return nil
+	}
+	declared, f := l.column(), fields[i]
+	fits := slices.Contains(grows[declared.Kind], f.DataTypeOID)
+	if f.DataTypeOID == pgtype.NumericOID && declared.Kind == "numeric" && f.TypeModifier >= 0 { // (precision << 16 | scale) + 4, the scale in 11 bits with a sign
+		scale := (int(f.TypeModifier-4)&0x7ff ^ 1024) - 1024
+		fits = scale <= declared.Values[1]
+	}
+	if fits {
+		return nil
+	}
+	return fault.New(fault.InvalidQuery, "incremental_column=%q is declared as %s, and the source query delivers another type, whose values would be rounded: a watermark of rounded values would load rows twice or never. Nothing was written.",
+		name, declared.SQL()).WithHint("Declare the type of the source, or cast in the query: %s::%s AS %[1]s.", ident.Quote(name), strings.ToLower(declared.SQL()))
 }
 
 // readWatermark finds out where the load reads from and how far its watermark may go. It runs under the locks of the target and of the pipeline, so that the load

@@ -147,7 +147,7 @@ func (r Request) Fresh(bound func(Parameter) string) string {
 	}
 	text := column + order + " > " + since
 	if finite := r.Table.Column(name).Type.Finite; finite != "" {
-		text += " AND " + fmt.Sprintf(finite, column)
+		text += " AND " + fmt.Sprintf(finite, column+"::"+r.Table.Column(name).Type.Base()) // the source's type may know no such value
 	}
 	text = "(" + since + " IS NULL OR " + text + ")"
 	if r.HoldsBack() {
