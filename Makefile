@@ -80,7 +80,7 @@ bench: build ## the workloads of bench/, side by side with their rivals
 
 bench-peers: | $(VENV)/.venv ## dlt and dbt for make bench, in a venv of their own
 	$(BIN)/python -m venv .cache/bench-peers
-	.cache/bench-peers/bin/pip install -q 'dlt[postgres]==1.31.0' 'sqlalchemy<2.1' 'pyarrow>=16' psycopg2-binary 'dbt-core==1.10.23' 'dbt-postgres==1.9.1'
+	.cache/bench-peers/bin/pip install -q 'dlt[postgres]==1.31.0' 'sqlalchemy<2.1' 'pyarrow>=16' pandas psycopg2-binary 'dbt-core==1.10.23' 'dbt-postgres==1.9.1'
 
 clean: ## removes what was built; the caches of Go and pip stay
 	[ ! -d .cache ] || chmod -R u+w .cache # Go writes its modules read-only

@@ -35,7 +35,7 @@ def measure(bench: Bench, sides: list[Rival], rounds: int) -> list[dict[str, Sam
             bench.reset(side.table, side.before)
             begin = time.perf_counter()
             took = side.run()
-            samples[side.name] = Sample(time.perf_counter() - begin, took)
+            samples[side.name] = Sample(time.perf_counter() - begin - took.start, took)
             if side.compared:
                 full.add(bench.checksum(side.table, side.compared))
             current.add(bench.checksum(side.table, NAMES, side.current))

@@ -52,9 +52,8 @@ def dlt(bench: Bench, workload: Workload, path: str, folder: str) -> Callable[[s
     source = bench.source_dsn if path == "relay" else bench.dsn
 
     def load(table: str) -> Took:
-        # dlt keeps the schema under the name of the source's table: the first load and the later ones read the same name
-        arguments = (source.replace("postgresql://", "postgresql+psycopg2://", 1), table, bench.dsn, workload.table, workload.mode, folder)
-        return command("dlt_load.py", arguments, {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"})
+        settings = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR", "BENCH_SOURCE_DSN": source, "BENCH_DSN": bench.dsn}
+        return command("dlt_load.py", (table, workload.table, workload.mode, folder), settings)
 
     return load
 
