@@ -105,6 +105,18 @@ func (p *place) exec(sql string, args ...any) {
 	}
 }
 
+// connect opens another session that is not ours, to be called with SQL.
+func (p *place) connect() func(sql string) {
+	p.t.Helper()
+	conn := testkit.Connect(p.t, p.url)
+	return func(sql string) {
+		p.t.Helper()
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
 // text is the rows of a query, values separated by spaces, rows by line breaks.
 func (p *place) text(sql string) string {
 	p.t.Helper()

@@ -34,8 +34,10 @@ func (l *load) checkTable(ctx context.Context) error {
 		l.differences = s.differences
 	}
 	if s.found != nil {
-		if err := l.ensureGuards(ctx, t); err != nil {
-			return err
+		for _, check := range []func(context.Context, *target) error{l.ensureGuards, l.checkCascade} {
+			if err := check(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	return l.ensureClosures(ctx)
@@ -105,4 +107,19 @@ func guardFault(err error, table *spec.Table, guard ddl.Guard) error {
 		_ = e.WithHint("The history lacks a guard, which only its owner can add. Let the owner run once: %s", guard.SQL)
 	}
 	return e
+}
+
+// checkCascade refuses deletes of rows that take other rows of the same table along, which the source may still have.
+func (l *load) checkCascade(ctx context.Context, t *target) error {
+	if l.plan.Load.Deletes() != spec.DeletesHard {
+		return nil
+	}
+	var name *string
+	err := l.tx.QueryRow(ctx, "SELECT min(conname) FROM pg_catalog.pg_constraint WHERE conrelid = $1::regclass AND confrelid = conrelid AND contype = 'f' AND confdeltype <> 'a' AND confdeltype <> 'r'",
+		l.plan.Request.Target()).Scan(&name)
+	if err != nil || name == nil {
+		return orNil(err, "reflect")
+	}
+	return fault.New(fault.TargetNotLoadable, "The foreign key %q of %s refers to the table itself and changes other rows when one is deleted: rows that the source has would be changed or gone. Nothing was written.", *name, t.table).
+		WithHint("Make it ON DELETE NO ACTION DEFERRABLE, or use handle_deletes=\"soft\".")
 }

@@ -27,6 +27,12 @@ func (l *load) settings(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, sessionSQL, l.lockTimeout(), "ematix-flow "+l.run.ID); err != nil {
 		return pg.Fault(err, "settings")
 	}
+	if l.plan.Load.Compares() {
+		// Rows are deleted, updated and inserted by statements of their own: what is right when all are done need not be right in between.
+		if _, err := l.tx.Exec(ctx, "SET CONSTRAINTS ALL DEFERRED"); err != nil {
+			return pg.Fault(err, "settings")
+		}
+	}
 	nested, err := l.tx.Begin(ctx)
 	if err != nil {
 		return pg.Fault(err, "settings")

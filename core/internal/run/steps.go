@@ -12,6 +12,7 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/spec"
 	"github.com/ematix/ematix-flow/core/internal/strategy"
 )
 
@@ -164,6 +165,8 @@ func (l *load) arguments(ctx context.Context, parameters []strategy.Parameter) (
 			args = append(args, l.watermark.before)
 		case strategy.Cap:
 			args = append(args, l.watermark.Cap)
+		case strategy.Age:
+			args = append(args, l.watermark.age)
 		}
 	}
 	return args, nil
@@ -219,12 +222,17 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 		return e
 	}
 	switch {
+	case server.Code == "23502" && l.plan.Load.Mode == spec.SCD2 && server.ColumnName == l.plan.Load.History.ValidFrom:
+		return strategy.Endless(l.plan.Load).Because(err)
 	case server.Code == "23502":
 		return l.nullValue(server, e)
 	case server.Code == "23505":
 		e.Kind = fault.DuplicateKeys
 		e.Message += ". Nothing was written."
 		e.Hint = "Rows of the source repeat a unique value: one of another source row, or of a row that the table has."
+		if l.plan.Load.Merges() {
+			e.Hint += " Where values only change places between rows, declare the constraint DEFERRABLE in the database."
+		}
 		if !l.plan.Load.Mode.Keyed() {
 			e.Hint += " Mode \"merge\" updates the rows of keys that are there."
 		}

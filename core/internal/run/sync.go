@@ -131,7 +131,8 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	}
 	if l.plan.Load.DryRun {
 		result.Status = "dry_run"
-		return result, nil
+		_, err := l.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE") // what a commit would check
+		return result, orNil(err, "commit")
 	}
 	at, err := l.time(ctx)
 	if err != nil {

@@ -27,6 +27,7 @@ type Watermark struct {
 	Note   string  `json:"note,omitempty"`
 
 	before *string // as it was stored
+	age    *int64  // of the oldest transaction of the source, in microseconds
 }
 
 // grows are the types of a source column whose values keep their order and stay apart in the declared type. A watermark of rounded values would read rows again and
@@ -129,7 +130,8 @@ const hiddenSQL = `SELECT CASE
 
 // capSQL is one second before the start of the oldest transaction of the source, or before now. A time without zone is taken as what it is at the least: the time in UTC
 // or in the session's zone, whichever is earlier.
-const capSQL = `SELECT pg_catalog.to_char(c, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), pg_catalog.to_char(least(c, at::timestamp), 'YYYY-MM-DD"T"HH24:MI:SS.US')
+const capSQL = `SELECT pg_catalog.to_char(c, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), pg_catalog.to_char(least(c, at::timestamp), 'YYYY-MM-DD"T"HH24:MI:SS.US'),
+    (1000000 * extract(epoch FROM pg_catalog.clock_timestamp() - at))::bigint
 FROM (
     SELECT at, at AT TIME ZONE 'UTC' AS c
     FROM (
@@ -145,6 +147,12 @@ func (l *load) readCap(ctx context.Context) error {
 	if _, err := source.Exec(ctx, "SELECT pg_catalog.pg_stat_clear_snapshot()"); err != nil { // a transaction sees one state of the activity, unless told otherwise
 		return pg.Fault(err, "watermark")
 	}
+	// The starts first: a transaction that is prepared in between is seen by the second question, and the other way round it would be seen by neither.
+	var zoned, plain string
+	var age int64
+	if err := source.QueryRow(ctx, capSQL).Scan(&zoned, &plain, &age); err != nil {
+		return pg.Fault(err, "watermark")
+	}
 	var hidden *string
 	if err := source.QueryRow(ctx, hiddenSQL).Scan(&hidden); err != nil {
 		return pg.Fault(err, "watermark")
@@ -157,10 +165,7 @@ func (l *load) readCap(ctx context.Context) error {
 		l.watermark.Note = "no cap: " + *hidden + "; lag= reads back over rows that are committed late"
 		return nil
 	}
-	var zoned, plain string
-	if err := source.QueryRow(ctx, capSQL).Scan(&zoned, &plain); err != nil {
-		return pg.Fault(err, "watermark")
-	}
+	l.watermark.age = &age
 	switch l.column().Kind {
 	case "timestamp_tz":
 		l.watermark.Cap = &zoned

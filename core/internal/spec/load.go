@@ -180,6 +180,8 @@ func (l *Load) checkIncremental() error {
 		return invalid("lag is a number for incremental_column=%q, which is %s.", l.IncrementalColumn, t.SQL())
 	case l.Lag.Number != "" && t.Order != types.ByNumber:
 		return invalid("lag is a timedelta for incremental_column=%q, which is %s.", l.IncrementalColumn, t.SQL())
+	case l.WatermarkCap != nil && *l.WatermarkCap && l.Mode == Append && t.Kind != "timestamp_tz":
+		return invalid("watermark_cap=True of an append needs an incremental_column of type TIMESTAMPTZ; %q is %s, and without its zone nobody knows which of its values are still to be committed.", l.IncrementalColumn, t.SQL())
 	case l.WatermarkCap != nil && *l.WatermarkCap && t.Order != types.ByTime:
 		return invalid("watermark_cap needs an incremental_column of times; %q is %s, and nobody knows which of its values are still to be committed.", l.IncrementalColumn, t.SQL())
 	}

@@ -89,8 +89,8 @@ func (scd2) close(r Request) Step {
 	var b binder
 	h := r.name()
 	current := " AND t." + h.IsCurrent
-	if r.Load.Late == spec.LateSplice {
-		current = ""
+	if r.Load.Late == spec.LateSplice { // in partitions two versions of a key may have the same place
+		current = " AND t." + h.ValidFrom + " = c." + r.own("since")
 	}
 	text := "UPDATE " + r.target() + " AS t\nSET " + h.ValidTo + " = c." + r.own("at") + ", " + h.IsCurrent + " = false\nFROM " + changesTable + " AS c\nWHERE c." +
 		r.own("action") + " <> '" + opens + "' AND " + r.samePlace() + current
@@ -109,7 +109,8 @@ func (s scd2) insert(r Request) Step {
 	h, names := r.name(), columnNames(r.sourced())
 	filled, filling := r.filled(b.use)
 	columns := append(append(identifiers(names), h.ValidFrom, h.ValidTo, h.IsCurrent, h.RowHash), filled...)
-	start, end, current, past := "greatest(c."+r.own("at")+", p.last_end)", "NULL", "true", s.past(r)
+	// A version without an end that is not the current one leaves no time for another: no start, which the table refuses.
+	start, end, current, past := "CASE WHEN p.endless THEN NULL ELSE greatest(c."+r.own("at")+", p.last_end) END", "NULL", "true", s.past(r)
 	if r.Load.EventTimestampColumn != "" {
 		end = "c." + r.own("until")
 		start, current, past = "c."+r.own("at"), end+" IS NULL", ""
@@ -128,7 +129,7 @@ func (s scd2) insert(r Request) Step {
 func (scd2) past(r Request) string {
 	keys := strings.Join(prefixed("h", r.Load.Keys), ", ")
 	opened := r.own("action") + " = '" + opens + "'"
-	return "\nLEFT JOIN (\n    SELECT " + keys + ", max(h." + r.name().ValidTo + ") AS last_end\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + opened + " AND " +
+	return "\nLEFT JOIN (\n    SELECT " + keys + ", max(h." + r.name().ValidTo + ") AS last_end, count(*) > count(h." + r.name().ValidTo + ") AS endless\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + opened + " AND " +
 		r.sameKey("h", "n") + "\n    GROUP BY " + keys + "\n) AS p ON c." + opened + " AND " + r.sameKey("p", "c")
 }
 

@@ -119,7 +119,12 @@ func (r Request) mark() Step {
 	bound, column := r.bound(&b), "s."+ident.Quote(c.Name)
 	greatest := "max(" + column + r.collated() + ")"
 	if r.Capped() && !r.HoldsBack() { // rows that were held back are not among these
-		greatest = "least(" + greatest + ", " + bound(Cap) + ")"
+		capped := []string{greatest, bound(Cap)}
+		if c.Type.Kind != "timestamp_tz" {
+			// A time without zone may be of a zone behind: the youngest value is no younger than now there, so that much behind it the oldest transaction had begun.
+			capped = append(capped, "("+greatest+" - "+b.use(Age)+"::bigint * interval '1 microsecond')::"+c.Type.Base())
+		}
+		greatest = "least(" + strings.Join(capped, ", ") + ")"
 	}
 	where := column + " IS NOT NULL"
 	if c.Type.Finite != "" {

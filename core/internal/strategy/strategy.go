@@ -22,6 +22,7 @@ const (
 	Since     Parameter = "since"     // where the load reads from: the stored watermark less the lag; NULL at the first run
 	Watermark Parameter = "watermark" // the stored watermark, NULL at the first run
 	Cap       Parameter = "cap"       // what is younger may still be joined by rows that are older; NULL for no cap
+	Age       Parameter = "age"       // of the oldest transaction of the source, in microseconds; NULL for no cap
 )
 
 // Step is one statement of a load.

@@ -24,7 +24,7 @@ const (
 )
 
 func (s scd2) timeline(r Request) []Step {
-	steps := []Step{s.oneEach(r), r.lockTarget(), r.few(s.events(r)), analyze("events", eventsTable), s.places(r), analyze("places", placesTable), s.judge(r)}
+	steps := []Step{s.oneEach(r), r.lockTarget(), r.few(s.events(r)), analyze("events", eventsTable), s.places(r), analyze("places", placesTable), s.judge(r), s.checkEnds(r)}
 	if r.Load.Late != spec.LateIgnore {
 		steps = append(steps, s.checkOrder(r))
 	}
@@ -83,13 +83,13 @@ func (scd2) places(r Request) Step {
 	return Step{
 		Name: "find places", Why: "what was stored at the time of events that do not simply follow the current version",
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(placesTable) + ` ON COMMIT DROP AS
-SELECT p.place_of, p.part, p.stored, p.starts, p.ends, p.last_end, coalesce(p.next_start, CASE WHEN p.part = 0 THEN p.first_start END) AS next_start
+SELECT p.place_of, p.part, p.stored, p.starts, p.ends, p.last_end, p.endless, coalesce(p.next_start, CASE WHEN p.part = 0 THEN p.first_start END) AS next_start
 FROM (
-    SELECT x.place_of, x.part, x.last_end, x.first_start, first_value(x.place) OVER w AS stored, first_value(x.starts) OVER w AS starts,
+    SELECT x.place_of, x.part, x.last_end, x.endless, x.first_start, first_value(x.place) OVER w AS stored, first_value(x.starts) OVER w AS starts,
         first_value(x.ends) OVER w AS ends, first_value(x.next_start) OVER w AS next_start
     FROM (
         SELECT y.*, count(y.place) OVER (PARTITION BY ` + keys("y") + ` ORDER BY y.moment, y.event) AS part,
-            max(y.ends) OVER (PARTITION BY ` + keys("y") + `) AS last_end, min(y.starts) OVER (PARTITION BY ` + keys("y") + `) AS first_start
+            max(y.ends) OVER (PARTITION BY ` + keys("y") + `) AS last_end, bool_or(y.place IS NOT NULL AND y.ends IS NULL) OVER (PARTITION BY ` + keys("y") + `) AS endless, min(y.starts) OVER (PARTITION BY ` + keys("y") + `) AS first_start
         FROM (
             SELECT ` + named("h") + `, h.` + h.ValidFrom + ` AS moment, false AS event, h.ctid AS place, h.` + h.ValidFrom + ` AS starts, h.` + h.ValidTo + ` AS ends,
                 lead(h.` + h.ValidFrom + `) OVER (PARTITION BY ` + whole + ` ORDER BY h.` + h.ValidFrom + `) AS next_start, NULL::tid AS place_of
@@ -116,7 +116,7 @@ func (s scd2) judge(r Request) Step {
 	late := "CASE WHEN e." + own("ctid") + " IS NULL THEN " + event + " < p.last_end IS TRUE ELSE " + event + " <= e." + own("since") + " END"
 	inner := list("SELECT", []string{
 		"e." + own("row") + " AS row", event + " AS event_at", "e." + own("ctid") + " AS current", "e." + own("since") + " AS since", "e." + own("differs") + " AS differs", "e." + own("last") + " AS last",
-		late + " AS late", "p.part", "p.stored", "p.starts", "p.ends", "p.last_end", "p.next_start", "(" + stored + ") AS covered",
+		late + " AS late", "p.part", "p.stored", "p.starts", "p.ends", "p.last_end", "p.next_start", "p.endless", "(" + stored + ") AS covered",
 		"(h.ctid IS NULL\n   OR " + r.differs("h", "s", r.Load.CompareColumns) + ") AS stored_differs", r.comparedRow("s") + " AS compared",
 	})
 	inner += ", " + strings.Join(r.numbered("s"), ", ") + "\nFROM " + eventsTable + " AS e\nJOIN " + StageTable + " AS s ON s.ctid = e." + own("row") +
@@ -129,7 +129,7 @@ func (s scd2) judge(r Request) Step {
 		window = "\n    WINDOW w AS (" + s.line(r, "j") + ")"
 	}
 	columns := []string{"k.row", "k.event_at", "k.current", "k.since", "k.late", "k.part", "k.stored", "k.starts", "k.ends", "k.last_end", "k.next_start", "k.covered"}
-	verdicts := []string{s.kept(r) + " AS kept", s.returns(r, &b) + " AS returns", s.refused(r) + " AS refused"}
+	verdicts := []string{s.kept(r) + " AS kept", s.returns(r, &b) + " AS returns", s.refused(r) + " AS refused", "(k.current IS NULL AND k.endless) IS TRUE AS endless"}
 	return Step{
 		Name: "judge events", Why: "which of them change something, and how", Parameters: b.parameters,
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(judgedTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(append(columns, r.numbers("k")...), verdicts...)) +
@@ -199,6 +199,26 @@ func (scd2) refused(r Request) string {
 	return "(k.late AND k.stored_differs AND NOT (k.last AND (k.current IS NULL OR NOT k.differs)))"
 }
 
+// checkEnds refuses keys that have a version without an end which is not the current one: there is no time for another.
+func (scd2) checkEnds(r Request) Step {
+	return Step{
+		Name: "check ends", Why: "a version without an end that is not the current one leaves no time for another",
+		SQL: "SELECT count(*)\nFROM " + judgedTable + " AS j\nWHERE j.endless\nHAVING count(*) > 0",
+		Judge: func(rows [][]string) error {
+			if len(rows) == 0 {
+				return nil
+			}
+			return Endless(r.Load)
+		},
+	}
+}
+
+// Endless is the error for a history that has such a version.
+func Endless(l *spec.Load) *fault.Error {
+	return fault.New(fault.SchemaDrift, "The history in %s is damaged: a key of the source has a version without %s that is not the current one. Nothing was written.", l.Target, l.History.ValidTo).
+		WithHint("Give these versions their end: they are those WHERE NOT %s AND %s IS NULL.", ident.Quote(l.History.IsCurrent), ident.Quote(l.History.ValidTo))
+}
+
 // checkOrder refuses the load when an event is.
 func (scd2) checkOrder(r Request) Step {
 	why := "history is not rewritten: a change must be later than the version that it closes"
@@ -228,15 +248,15 @@ func (scd2) checkOrder(r Request) Step {
 func (s scd2) placed(r Request) Step {
 	var b binder
 	own, names := r.own, columnNames(r.sourced())
-	head := func(action, place, at, until, hash string) []string {
-		return []string{action + " AS " + own("action"), place + " AS " + own("ctid"), at + " AS " + own("at"), until + " AS " + own("until"), hash + " AS " + own("hash")}
+	head := func(action, place, since, at, until, hash string) []string {
+		return []string{action + " AS " + own("action"), place + " AS " + own("ctid"), since + " AS " + own("since"), at + " AS " + own("at"), until + " AS " + own("until"), hash + " AS " + own("hash")}
 	}
 	parts := []string{
-		list("SELECT", append(head("CASE WHEN k.place IS NULL THEN '"+opens+"' ELSE '"+changes+"' END", "k.place", "k.event_at", "k.until", rowHash(r, "s")), prefixed("s", names)...)) +
-			"\nFROM (\n    SELECT j.row, j.event_at, CASE WHEN lag(j.row) OVER w IS NULL THEN CASE WHEN NOT j.late THEN j.current WHEN j.covered THEN j.stored END END AS place,\n" +
+		list("SELECT", append(head("CASE WHEN k.place IS NULL THEN '"+opens+"' ELSE '"+changes+"' END", "k.place", "k.since", "k.event_at", "k.until", rowHash(r, "s")), prefixed("s", names)...)) +
+			"\nFROM (\n    SELECT j.row, j.event_at, CASE WHEN j.late THEN j.starts ELSE j.since END AS since, CASE WHEN lag(j.row) OVER w IS NULL THEN CASE WHEN NOT j.late THEN j.current WHEN j.covered THEN j.stored END END AS place,\n" +
 			"        coalesce(lead(j.event_at) OVER w, CASE WHEN j.late THEN CASE WHEN j.covered THEN j.ends ELSE j.next_start END END) AS until\n    FROM " + judgedTable +
 			" AS j\n    WHERE j.kept\n    WINDOW w AS (" + s.line(r, "j") + ")\n) AS k\nJOIN " + StageTable + " AS s ON s.ctid = k.row",
-		list("SELECT", append(head("'"+opens+"'", "NULL::tid", "greatest("+b.use(LoadTime)+", j.last_end)", "NULL::timestamptz", rowHash(r, "s")), prefixed("s", names)...)) +
+		list("SELECT", append(head("'"+opens+"'", "NULL::tid", "NULL::timestamptz", "greatest("+b.use(LoadTime)+", j.last_end)", "NULL::timestamptz", rowHash(r, "s")), prefixed("s", names)...)) +
 			"\nFROM " + judgedTable + " AS j\nJOIN " + StageTable + " AS s ON s.ctid = j.row\nWHERE j.returns",
 	}
 	if r.Load.HandleDeletes == spec.DeletesSoft {
@@ -249,7 +269,7 @@ func (s scd2) placed(r Request) Step {
 			}
 		}
 		at := "greatest(" + b.use(LoadTime) + ", t." + r.name().ValidFrom + " + interval '1 microsecond')"
-		parts = append(parts, list("SELECT", append(head("'"+closes+"'", "t.ctid", at, "NULL::timestamptz", "NULL::bytea"), columns...))+
+		parts = append(parts, list("SELECT", append(head("'"+closes+"'", "t.ctid", "t."+r.name().ValidFrom, at, "NULL::timestamptz", "NULL::bytea"), columns...))+
 			"\nFROM "+r.current()+" AS t\nWHERE NOT EXISTS (SELECT FROM "+StageTable+" AS s WHERE "+r.sameKey("s", "t")+")")
 	}
 	return Step{

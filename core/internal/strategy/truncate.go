@@ -17,8 +17,9 @@ func (truncateReplace) Steps(r Request) []Step {
 	case spec.ReplaceDiff: // by the primary key, as a merge that deletes
 		return mergeUpsert{}.Steps(r)
 	case spec.ReplaceDelete:
-		empty = Step{Name: "delete", Boundary: Writes, Why: "every row; readers go on, and see the old or the new content", SQL: "DELETE FROM " + r.target()}
-		return append(r.stage(), r.lockTarget(), empty, r.insertStaged())
+		count := Step{Name: "count rows", Why: "what follows must delete exactly as many", SQL: "SELECT count(*)\nFROM " + r.target(), Expects: []Count{Deleted}}
+		empty = Step{Name: "delete", Boundary: Writes, Counts: Deleted, Why: "every row; readers go on, and see the old or the new content", SQL: "DELETE FROM " + r.target()}
+		return append(r.stage(), r.lockTarget(), count, empty, r.insertStaged())
 	}
 	return append(r.stage(), empty, r.insertStaged())
 }

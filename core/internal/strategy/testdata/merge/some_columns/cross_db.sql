@@ -66,7 +66,7 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert')
 FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
     set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
@@ -75,7 +75,8 @@ SELECT
 FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action = 'update'
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+        AND c._ematix_action = 'update'
 ) AS d;
 
 -- 10. update: rows that differ, by their place and their key

@@ -97,13 +97,13 @@ ANALYZE pg_temp._ematix_events;
 
 -- 9. find places: what was stored at the time of events that do not simply follow the current version
 CREATE TEMPORARY TABLE _ematix_places ON COMMIT DROP AS
-SELECT p.place_of, p.part, p.stored, p.starts, p.ends, p.last_end, coalesce(p.next_start, CASE WHEN p.part = 0 THEN p.first_start END) AS next_start
+SELECT p.place_of, p.part, p.stored, p.starts, p.ends, p.last_end, p.endless, coalesce(p.next_start, CASE WHEN p.part = 0 THEN p.first_start END) AS next_start
 FROM (
-    SELECT x.place_of, x.part, x.last_end, x.first_start, first_value(x.place) OVER w AS stored, first_value(x.starts) OVER w AS starts,
+    SELECT x.place_of, x.part, x.last_end, x.endless, x.first_start, first_value(x.place) OVER w AS stored, first_value(x.starts) OVER w AS starts,
         first_value(x.ends) OVER w AS ends, first_value(x.next_start) OVER w AS next_start
     FROM (
         SELECT y.*, count(y.place) OVER (PARTITION BY y.key_1 ORDER BY y.moment, y.event) AS part,
-            max(y.ends) OVER (PARTITION BY y.key_1) AS last_end, min(y.starts) OVER (PARTITION BY y.key_1) AS first_start
+            max(y.ends) OVER (PARTITION BY y.key_1) AS last_end, bool_or(y.place IS NOT NULL AND y.ends IS NULL) OVER (PARTITION BY y.key_1) AS endless, min(y.starts) OVER (PARTITION BY y.key_1) AS first_start
         FROM (
             SELECT h.customer_id AS key_1, h.valid_from AS moment, false AS event, h.ctid AS place, h.valid_from AS starts, h.valid_to AS ends,
                 lead(h.valid_from) OVER (PARTITION BY h.customer_id ORDER BY h.valid_from) AS next_start, NULL::tid AS place_of
@@ -128,7 +128,7 @@ SELECT
     k.row, k.event_at, k.current, k.since, k.late, k.part, k.stored, k.starts, k.ends, k.last_end,
     k.next_start, k.covered, k.key_1, (k.changed AND NOT k.late) AS kept,
     (k.late AND k.last AND k.current IS NULL AND NOT (k.starts < $1::timestamptz - make_interval(secs => 1.5768e+09) AND NOT k.stored_differs)) AS returns,
-    false AS refused
+    false AS refused, (k.current IS NULL AND k.endless) IS TRUE AS endless
 FROM (
     SELECT j.*, CASE WHEN j.late THEN j.stored_differs ELSE j.differs END AS changed
     FROM (
@@ -136,7 +136,7 @@ SELECT
     e._ematix_row AS row, e._ematix_event_at AS event_at, e._ematix_ctid AS current,
     e._ematix_since AS since, e._ematix_differs AS differs, e._ematix_last AS last,
     CASE WHEN e._ematix_ctid IS NULL THEN e._ematix_event_at < p.last_end IS TRUE ELSE e._ematix_event_at <= e._ematix_since END AS late,
-    p.part, p.stored, p.starts, p.ends, p.last_end, p.next_start,
+    p.part, p.stored, p.starts, p.ends, p.last_end, p.next_start, p.endless,
     (p.stored IS NOT NULL AND (p.ends IS NULL OR e._ematix_event_at < p.ends)) AS covered,
     (h.ctid IS NULL
    OR h.email IS DISTINCT FROM s.email
@@ -150,15 +150,22 @@ LEFT JOIN warehouse.customers AS h ON h.ctid = p.stored AND h.valid_from = p.sta
     ) AS j
 ) AS k;  -- $1: load_time
 
--- 12. find changes: what ends when, and what holds from when until when
+-- 12. check ends: a version without an end that is not the current one leaves no time for another
+SELECT count(*)
+FROM pg_temp._ematix_judged AS j
+WHERE j.endless
+HAVING count(*) > 0;
+
+-- 13. find changes: what ends when, and what holds from when until when
 CREATE TEMPORARY TABLE _ematix_changes ON COMMIT DROP AS
 SELECT
     CASE WHEN k.place IS NULL THEN 'open' ELSE 'change' END AS _ematix_action,
-    k.place AS _ematix_ctid, k.event_at AS _ematix_at, k.until AS _ematix_until,
+    k.place AS _ematix_ctid, k.since AS _ematix_since, k.event_at AS _ematix_at,
+    k.until AS _ematix_until,
     sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
     s.customer_id, s.email, s.balance, s.profile
 FROM (
-    SELECT j.row, j.event_at, CASE WHEN lag(j.row) OVER w IS NULL THEN CASE WHEN NOT j.late THEN j.current WHEN j.covered THEN j.stored END END AS place,
+    SELECT j.row, j.event_at, CASE WHEN j.late THEN j.starts ELSE j.since END AS since, CASE WHEN lag(j.row) OVER w IS NULL THEN CASE WHEN NOT j.late THEN j.current WHEN j.covered THEN j.stored END END AS place,
         coalesce(lead(j.event_at) OVER w, CASE WHEN j.late THEN CASE WHEN j.covered THEN j.ends ELSE j.next_start END END) AS until
     FROM pg_temp._ematix_judged AS j
     WHERE j.kept
@@ -167,7 +174,7 @@ FROM (
 JOIN pg_temp._ematix_stage AS s ON s.ctid = k.row
 UNION ALL
 SELECT
-    'open' AS _ematix_action, NULL::tid AS _ematix_ctid,
+    'open' AS _ematix_action, NULL::tid AS _ematix_ctid, NULL::timestamptz AS _ematix_since,
     greatest($1::timestamptz, j.last_end) AS _ematix_at, NULL::timestamptz AS _ematix_until,
     sha256(convert_to(coalesce(replace(s.email::text, '\', '\\'), '\x00NULL\x00') || '\x01' || coalesce(s.balance::text, '\x00NULL\x00') || '\x01' || coalesce(replace(s.profile::text, '\', '\\'), '\x00NULL\x00'), 'UTF8')) AS _ematix_hash,
     s.customer_id, s.email, s.balance, s.profile
@@ -176,15 +183,15 @@ JOIN pg_temp._ematix_stage AS s ON s.ctid = j.row
 WHERE j.returns
 ORDER BY _ematix_ctid;  -- $1: load_time
 
--- 13. analyze changes: the planner must know how many they are; few it takes for few anyway
+-- 14. analyze changes: the planner must know how many they are; few it takes for few anyway
 -- only when many rows are staged:
 ANALYZE pg_temp._ematix_changes;
 
--- 14. count changes: what follows must change exactly as many rows
+-- 15. count changes: what follows must change exactly as many rows
 SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
 FROM pg_temp._ematix_changes AS c;
 
--- 15. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 16. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
     set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
@@ -193,21 +200,22 @@ SELECT
 FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+        AND c._ematix_action <> 'open'
 ) AS d;
 
--- 16. close: versions that are replaced or gone; their end is the start of what follows
+-- 17. close: versions that are replaced or gone; their end is the start of what follows
 UPDATE warehouse.customers AS t
 SET valid_to = c._ematix_at, is_current = false
 FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'open' AND t.ctid = c._ematix_ctid AND (t.customer_id = c.customer_id) IS TRUE AND t.is_current;
 
--- 17. plan freely: the planner's own choice again
+-- 18. plan freely: the planner's own choice again
 SELECT
     pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
     pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
 
--- 18. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
+-- 19. insert: the new versions; that of a key that comes back starts no earlier than its last one ended
 INSERT INTO warehouse.customers (
     customer_id, email, balance, profile, valid_from, valid_to, is_current, row_hash, _loaded_at,
     _batch_id
@@ -218,7 +226,7 @@ SELECT
 FROM pg_temp._ematix_changes AS c
 WHERE c._ematix_action <> 'close';  -- $1: load_time  -- $2: run_id
 
--- 19. expire: current versions that started longer ago than the ttl
+-- 20. expire: current versions that started longer ago than the ttl
 UPDATE warehouse.customers AS t
 SET valid_to = greatest($1::timestamptz, t.valid_from + interval '1 microsecond'), is_current = false
 WHERE t.is_current AND t.valid_from < $1::timestamptz - make_interval(secs => 1.5768e+09);  -- $1: load_time

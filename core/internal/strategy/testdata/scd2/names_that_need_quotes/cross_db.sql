@@ -79,7 +79,7 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
 FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
     set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
@@ -88,7 +88,8 @@ SELECT
 FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+    WHERE t.oid = '"Ware House"."Order"'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+        AND c._ematix_action <> 'open'
 ) AS d;
 
 -- 10. close: versions that are replaced or gone; their end is the start of what follows
@@ -108,11 +109,12 @@ INSERT INTO "Ware House"."Order" (
     _batch_id
 )
 SELECT
-    c."Order Id", c."select", c."quote""d", greatest(c._ematix_at, p.last_end), NULL, true,
+    c."Order Id", c."select", c."quote""d",
+    CASE WHEN p.endless THEN NULL ELSE greatest(c._ematix_at, p.last_end) END, NULL, true,
     c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
-    SELECT h."Order Id", max(h.valid_to) AS last_end
+    SELECT h."Order Id", max(h.valid_to) AS last_end, count(*) > count(h.valid_to) AS endless
     FROM "Ware House"."Order" AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h."Order Id" = n."Order Id"
     GROUP BY h."Order Id"

@@ -78,7 +78,7 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
 FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
     set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
@@ -87,7 +87,8 @@ SELECT
 FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.rates'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+        AND c._ematix_action <> 'open'
 ) AS d;
 
 -- 10. close: versions that are replaced or gone; their end is the start of what follows
@@ -107,11 +108,12 @@ INSERT INTO warehouse.rates (
     _batch_id
 )
 SELECT
-    c.id, c.country, c.region, c.rate, c.note, greatest(c._ematix_at, p.last_end), NULL, true,
+    c.id, c.country, c.region, c.rate, c.note,
+    CASE WHEN p.endless THEN NULL ELSE greatest(c._ematix_at, p.last_end) END, NULL, true,
     c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
-    SELECT h.country, h.region, max(h.valid_to) AS last_end
+    SELECT h.country, h.region, max(h.valid_to) AS last_end, count(*) > count(h.valid_to) AS endless
     FROM warehouse.rates AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.country = n.country AND ARRAY[h.region] = ARRAY[n.region]
     GROUP BY h.country, h.region

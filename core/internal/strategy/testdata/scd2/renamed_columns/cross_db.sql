@@ -82,7 +82,7 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE c._ematix_action <> 'open'), count(*) FILTER (WHERE c._ematix_action <> 'close')
 FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, or in partitions: read the table once
+-- 9. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
     set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
@@ -91,7 +91,8 @@ SELECT
 FROM (
     SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
     FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND c._ematix_action <> 'open'
+    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+        AND c._ematix_action <> 'open'
 ) AS d;
 
 -- 10. close: versions that are replaced or gone; their end is the start of what follows
@@ -110,11 +111,12 @@ INSERT INTO warehouse.customers (
     customer_id, email, balance, profile, "From", until, now, hash, _loaded_at, _batch_id
 )
 SELECT
-    c.customer_id, c.email, c.balance, c.profile, greatest(c._ematix_at, p.last_end), NULL, true,
+    c.customer_id, c.email, c.balance, c.profile,
+    CASE WHEN p.endless THEN NULL ELSE greatest(c._ematix_at, p.last_end) END, NULL, true,
     c._ematix_hash, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_changes AS c
 LEFT JOIN (
-    SELECT h.customer_id, max(h.until) AS last_end
+    SELECT h.customer_id, max(h.until) AS last_end, count(*) > count(h.until) AS endless
     FROM warehouse.customers AS h
     JOIN pg_temp._ematix_changes AS n ON n._ematix_action = 'open' AND h.customer_id = n.customer_id
     GROUP BY h.customer_id

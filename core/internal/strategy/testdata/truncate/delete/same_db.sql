@@ -19,10 +19,14 @@ ANALYZE pg_temp._ematix_stage;
 -- 4. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
 LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
--- 5. delete: every row; readers go on, and see the old or the new content
+-- 5. count rows: what follows must delete exactly as many
+SELECT count(*)
+FROM warehouse.customers;
+
+-- 6. delete: every row; readers go on, and see the old or the new content
 DELETE FROM warehouse.customers;
 
--- 6. insert: all staged rows
+-- 7. insert: all staged rows
 INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)
 SELECT s.customer_id, s.email, s.balance, s.profile, $1::timestamptz, $2::uuid
 FROM pg_temp._ematix_stage AS s;  -- $1: load_time  -- $2: run_id
