@@ -133,7 +133,7 @@ def test_a_module_that_cannot_be_imported(capsys: pytest.CaptureFixture[str]) ->
 def test_claims_in_an_unknown_connection_run_nothing(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = flow(capsys, "run-due", "--module", module, "--claim", "nope", "--now", "2026-01-05T03:00:00Z")
     assert (status, out) == (2, "")
-    assert err.startswith("error: --claim nope: ")
+    assert err.startswith("error: Nothing was run. --claim nope: There is no connection")
     assert "firing" not in err
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 
 from ematix_flow import Source, config, ematix, pipeline, pk
-from ematix_flow.strategy import SCD2, MergeUpsert
+from ematix_flow.strategy import SCD2, MergeUpsert, TruncateReplace
 from ematix_flow.types import BigInt, String, Text
 
 if TYPE_CHECKING:
@@ -72,6 +72,20 @@ def test_runs_on_one_connection(engine: Engine, opened: list[str]) -> None:
     assert opened == ["default"]
     assert [connection._id for connection in seen] == [1]
     assert engine.messages[-1] == ("disconnect", {"connection": 1})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sent"),
+    [
+        (SCD2(event_timestamp_column="at", versions="all", late="splice"), {"mode": "scd2", "versions": "all", "late": "splice"}),
+        (MergeUpsert(handle_deletes="soft", deleted_column="gone"), {"mode": "merge", "handle_deletes": "soft", "deleted_column": "gone"}),
+        (TruncateReplace(replace="delete"), {"mode": "truncate", "replace": "delete"}),
+    ],
+)
+def test_a_strategy_goes_through_with_all_its_options(engine: Engine, opened: list[str], strategy: Any, sent: dict[str, Any]) -> None:
+    declare(lambda conn: "SELECT 1", mode=None, strategy=strategy, lag=5, max_delete_fraction=0.5)()
+    (message,) = engine.asked("sync")
+    assert message | sent | {"lag_number": "5", "max_delete_fraction": 0.5} == message
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,9 @@ func connectFault(err error, dsn *DSN) error {
 		default:
 			e.Hint = server.Hint
 		}
+		if e.Kind == fault.InvalidQuery { // a setting that the server does not know
+			e.Kind, e.Hint = fault.ConfigError, "Check the query part of the URL: what is no setting of a connection is taken for one of the server."
+		}
 		if e.Kind == fault.ConnectionLost || e.Kind == fault.QueryError {
 			e.Kind = fault.ConnectionFailed
 		}

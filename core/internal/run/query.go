@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 )
 
@@ -68,7 +70,24 @@ func (l *load) checkQuery(ctx context.Context) error {
 		return fault.New(fault.InvalidQuery, "The source query delivers the column %s more than once.", quoteAll(twice)).
 			WithHint("Rename or drop one of them: which is meant could only be guessed.")
 	}
+	if err := l.checkEventTime(fields); err != nil {
+		return err
+	}
 	return l.checkGrowth(fields)
+}
+
+// checkEventTime refuses an event time that is no time.
+func (l *load) checkEventTime(fields []pgconn.FieldDescription) error {
+	name := l.plan.Load.EventTimestampColumn
+	if name == "" {
+		return nil
+	}
+	f := fields[slices.IndexFunc(fields, func(f pgconn.FieldDescription) bool { return f.Name == name })]
+	if slices.Contains([]uint32{pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID}, f.DataTypeOID) {
+		return nil
+	}
+	return fault.New(fault.InvalidQuery, "event_timestamp_column=%q is neither a timestamp nor a date in the source query. Nothing was written.", name).
+		WithHint("Cast it in the query, for example %s::timestamptz AS %[1]s.", ident.Quote(name))
 }
 
 func columns(names []string) string {

@@ -66,6 +66,12 @@ func (l *Load) checkScope() error {
 			return invalid("%s needs mode=\"scd2\", not %q.", option.name, l.Mode)
 		}
 	}
+	if l.UpdateColumns != nil && !l.Merges() {
+		return invalid("update_columns needs mode=\"merge\", not %q.", l.Mode)
+	}
+	if l.CompareColumns != nil && l.Mode != SCD2 {
+		return invalid("compare_columns needs mode=\"scd2\", not %q.", l.Mode)
+	}
 	if l.Replace != ReplaceTruncate && l.Mode != Truncate {
 		return invalid("replace needs mode=\"truncate\", not %q.", l.Mode)
 	}

@@ -191,7 +191,11 @@ func (l *Load) checkIncremental() error {
 func (l *Load) checkNames(option string, names []string) error {
 	for i, name := range names {
 		if l.Target.Column(name) == nil {
-			return invalid("%s names the column %q, which %s does not declare.", option, name, l.Target)
+			e := invalid("%s names the column %q, which %s does not declare.", option, name, l.Target)
+			if option == "incremental_column" {
+				_ = e.WithHint("Declare it: the watermark is the greatest value that was stored.")
+			}
+			return e
 		}
 		if slices.Contains(names[:i], name) {
 			return invalid("%s names the column %q twice.", option, name)
@@ -214,6 +218,11 @@ func (l *Load) checkCompare() error {
 	}
 	if names := append(slices.Clone(l.Keys), l.History.ValidFrom, l.History.ValidTo); l.Closures && slices.Contains(names, ClosureRun) {
 		return invalid("closures of %s need another name than %q for its key or validity column: it is that of their run.", l.Target, ClosureRun)
+	}
+	for _, name := range l.CompareColumns {
+		if slices.Contains(l.Keys, name) {
+			return invalid("compare_columns names the key column %q: another key is another row.", name)
+		}
 	}
 	if len(l.CompareColumns) == 0 {
 		return invalid("mode=\"scd2\" needs at least one column to compare, and %s has none beside its keys.", l.Target).WithHint(

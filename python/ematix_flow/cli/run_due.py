@@ -84,7 +84,7 @@ def _claims(name: str) -> Connection:
         return config.connect(name)
     except (ValueError, LookupError) as error:
         message, _, hint = str(error).partition("\n")
-        raise CommandError(f"--claim {name}: {message} Nothing was run.", exit_code=2, hint=hint) from error
+        raise CommandError(f"Nothing was run. --claim {name}: {message}", exit_code=2, hint=hint) from error
 
 
 def _fires(entry: ScheduledPipeline, now: datetime, interval: int, claims: Connection | None) -> bool:

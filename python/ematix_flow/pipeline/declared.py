@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ematix_flow import config
 from ematix_flow.identifiers import qualified, quote
 from ematix_flow.pipeline.registry import register
-from ematix_flow.pipeline.sync import not_built, sync
+from ematix_flow.pipeline.sync import load, not_built
 from ematix_flow.source import Source
 from ematix_flow.strategy import merged_with
 from ematix_flow.table import ManagedTable
@@ -152,7 +152,7 @@ class DeclaredPipeline:
                 returned = _awaited(returned)
             if isinstance(returned, dict):
                 return returned
-            return sync(
+            return load(
                 target=declared.target,
                 source=returned if isinstance(returned, Source) else Source(source, self._query(returned)),
                 target_connection=target,

@@ -104,8 +104,6 @@ def sync(
     """
     if progress != "none":
         raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
-    _check_types(target, source, target_connection)
-    _flag("dry_run", dry_run)
     # "append" is the default and so cannot be told from "not given".
     chosen, options = merged_with(
         strategy,
@@ -118,40 +116,71 @@ def sync(
             "handle_deletes": handle_deletes,
             "event_timestamp_column": event_timestamp_column,
             "ttl": ttl,
+            "on_drift": on_drift,
+            "force_path": force_path,
+            "on_busy": on_busy,
+            "lock_timeout": lock_timeout,
+            "lag": lag,
+            "watermark_cap": watermark_cap,
+            "max_delete_fraction": max_delete_fraction,
         },
     )
+    return load(
+        target=target,
+        source=source,
+        target_connection=target_connection,
+        mode=chosen,
+        pipeline_name=pipeline_name,
+        dry_run=dry_run,
+        **options,
+    )
+
+
+def load(
+    *,
+    target: type[Any],
+    source: Source,
+    target_connection: Connection,
+    mode: str | None,
+    pipeline_name: str | None,
+    dry_run: bool = False,
+    **options: Any,
+) -> Result:
+    """``sync`` with the options of its strategy beside its own, under their names."""
+    _check_types(target, source, target_connection)
+    _flag("dry_run", dry_run)
     message = {
         "connection": target_connection._id,
         "source": None if source.connection is target_connection else source.connection._id,
         "spec": json.dumps(target._to_spec()),
         "augment": True,
-        "mode": "None" if chosen is None else _choice(chosen),
+        "mode": "None" if mode is None else _choice(mode),
         "query": source.query,
         "pipeline_name": _name("pipeline_name", pipeline_name),
-        "keys": key_columns(target, passed=options["keys"], pipeline_name=pipeline_name) if chosen in _MODES_WITH_KEYS else None,
+        "keys": key_columns(target, passed=options["keys"], pipeline_name=pipeline_name) if mode in _MODES_WITH_KEYS else None,
         "update_columns": _names("update_columns", options["update_columns"]),
         "compare_columns": _names("compare_columns", options["compare_columns"]),
         "handle_deletes": _choice(options["handle_deletes"]),
         "event_timestamp_column": _name("event_timestamp_column", options["event_timestamp_column"]),
         "incremental_column": _name("incremental_column", options["incremental_column"]),
         "ttl_seconds": _seconds("ttl", options["ttl"]),
-        "force_path": _choice(force_path),
-        "on_drift": _choice(on_drift),
+        "force_path": _choice(options["force_path"]),
+        "on_drift": _choice(options["on_drift"]),
         "dry_run": dry_run,
-        "on_busy": _choice(on_busy),
-        "lock_timeout_ms": _milliseconds(lock_timeout),
-        **_lag(lag),
-        "watermark_cap": _flag("watermark_cap", watermark_cap),
-        "max_delete_fraction": number_or_none("max_delete_fraction", max_delete_fraction),
+        "on_busy": _choice(options["on_busy"]),
+        "lock_timeout_ms": _milliseconds(options["lock_timeout"]),
+        **_lag(options["lag"]),
+        "watermark_cap": _flag("watermark_cap", options["watermark_cap"]),
+        "max_delete_fraction": number_or_none("max_delete_fraction", options["max_delete_fraction"]),
         **_of_one_strategy(options),
     }
     answer = call("sync", message)
     for warning in answer.pop("warnings", None) or ():
-        warnings.warn(warning, UserWarning, stacklevel=2)
+        warnings.warn(warning, UserWarning, stacklevel=3)
     differences = answer.pop("differences", None)
     if differences:
         table = f"{target.__schema__}.{target.__tablename__}"
-        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=2)
+        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=3)
     return Result(answer)
 
 
