@@ -103,3 +103,18 @@ func TestTheCapHoldsForTimesWithoutZone(t *testing.T) {
 	run()
 	p.wants("rows", "SELECT id, name FROM w.events ORDER BY id", "1 late\n2 soon")
 }
+
+func TestSeveralCurrentVersionsAreNamedWhereNoGuardKeepsThemOut(t *testing.T) {
+	for _, event := range []string{"", "at"} {
+		p := newPlace(t)
+		make := func(rows string) *spec.Load {
+			l := load(spec.SCD2, "SELECT *, now() AS at FROM ("+rows+") AS r")
+			l.Guards, l.EventTimestampColumn = spec.GuardsOff, event
+			return l
+		}
+		p.must(make(values("(1, 'a', 1)", "(2, 'b', 2)")))
+		p.exec("INSERT INTO w.customers SELECT id, 'c', balance, valid_from - interval '1 day', NULL, true, row_hash, _loaded_at, _batch_id FROM w.customers WHERE id = 2")
+		p.must(make(values("(1, 'z', 1)")))
+		p.refused(make(values("(2, 'b', 2)")), fault.SchemaDrift, "The history in w.customers is damaged: 1 keys of the source have more than one current version.")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -23,11 +24,14 @@ const (
 )
 
 func (s scd2) Steps(r Request) []Step {
-	steps := append(r.stage(), r.checkKeys())
+	steps := append(r.stage(), r.checkKeys(), r.lockTarget())
+	if r.Load.Guards == spec.GuardsOff {
+		steps = append(steps, s.checkCurrents(r))
+	}
 	if r.Load.EventTimestampColumn != "" {
 		steps = append(steps, s.timeline(r)...)
 	} else {
-		steps = append(steps, r.lockTarget(), r.few(s.changes(r)))
+		steps = append(steps, r.few(s.changes(r)))
 	}
 	conditions, counts := []string{"c." + r.own("action") + " <> '" + opens + "'", "c." + r.own("action") + " <> '" + closes + "'"}, []Count{Closed, Inserted}
 	if r.Load.HandleDeletes != "" {
@@ -45,6 +49,23 @@ func (s scd2) Steps(r Request) []Step {
 		steps = append(steps, s.expire(r))
 	}
 	return steps
+}
+
+// checkCurrents refuses keys that have several current versions, which only an index of the database keeps from being.
+func (scd2) checkCurrents(r Request) Step {
+	keys := strings.Join(prefixed("t", r.Load.Keys), ", ")
+	return Step{
+		Name: "check currents", Why: "no guard of the table keeps a key from having several current versions",
+		SQL: "SELECT count(*)\nFROM (\n    SELECT\n    FROM " + r.current() + " AS t\n    JOIN " + StageTable + " AS s ON " + r.sameKey("t", "s") + "\n    GROUP BY " + keys +
+			"\n    HAVING count(DISTINCT t.ctid) > 1\n) AS d\nHAVING count(*) > 0",
+		Judge: func(rows [][]string) error {
+			if len(rows) == 0 {
+				return nil
+			}
+			return fault.New(fault.SchemaDrift, "The history in %s is damaged: %s keys of the source have more than one current version. Nothing was written.", r.Load.Target, rows[0][0]).
+				WithHint("End all but one of them; guards=\"current\" keeps it so.")
+		},
+	}
 }
 
 // name are the history columns, quoted where needed.

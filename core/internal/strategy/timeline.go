@@ -24,7 +24,7 @@ const (
 )
 
 func (s scd2) timeline(r Request) []Step {
-	steps := []Step{s.oneEach(r), r.lockTarget(), r.few(s.events(r)), analyze("events", eventsTable), s.places(r), analyze("places", placesTable), s.judge(r), s.checkEnds(r)}
+	steps := []Step{s.oneEach(r), r.few(s.events(r)), analyze("events", eventsTable), s.places(r), analyze("places", placesTable), s.judge(r), s.checkEnds(r)}
 	if r.Load.Late != spec.LateIgnore {
 		steps = append(steps, s.checkOrder(r))
 	}

@@ -35,7 +35,10 @@ FROM (
 ) AS d
 LIMIT 5;
 
--- 5. drop repeats: a row that is there twice counts once
+-- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
+LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
+
+-- 6. drop repeats: a row that is there twice counts once
 DELETE FROM pg_temp._ematix_stage AS s
 USING (
     SELECT s.ctid AS place, row_number() OVER (PARTITION BY s.customer_id, s._ematix_event_at ORDER BY s._ematix_event_at DESC, s.ctid) AS n
@@ -48,9 +51,6 @@ USING (
     ) AS r ON s.customer_id = r.customer_id AND s._ematix_event_at = r._ematix_event_at
 ) AS d
 WHERE s.ctid = d.place AND d.n > 1;
-
--- 6. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
-LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
 -- 7. find events: the staged rows with the current versions of their keys
 -- when few rows are staged:

@@ -35,7 +35,10 @@ FROM (
 ) AS d
 LIMIT 5;
 
--- 5. keep latest: of several rows of one key the one with the greatest event time counts
+-- 5. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
+LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
+
+-- 6. keep latest: of several rows of one key the one with the greatest event time counts
 DELETE FROM pg_temp._ematix_stage AS s
 USING (
     SELECT s.ctid AS place, row_number() OVER (PARTITION BY s.customer_id ORDER BY s._ematix_event_at DESC, s.ctid) AS n
@@ -48,9 +51,6 @@ USING (
     ) AS r ON s.customer_id = r.customer_id
 ) AS d
 WHERE s.ctid = d.place AND d.n > 1;
-
--- 6. lock target: other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it
-LOCK TABLE warehouse.customers IN SHARE ROW EXCLUSIVE MODE;
 
 -- 7. find events: the staged rows with the current versions of their keys
 -- when few rows are staged:
