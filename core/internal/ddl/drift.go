@@ -45,6 +45,11 @@ type Difference struct {
 	Action string // of ALTER TABLE, that makes the table as declared without writing its rows anew; empty where there is none
 }
 
+// Obstacles are the differences that no ALTER TABLE of ours takes away, for people.
+func Obstacles(differences []Difference) []string {
+	return Texts(slices.DeleteFunc(slices.Clone(differences), func(d Difference) bool { return d.Action != "" }))
+}
+
 // Texts are the differences for people.
 func Texts(differences []Difference) []string {
 	texts := make([]string, len(differences))
@@ -113,7 +118,7 @@ func compare(c spec.Column, f *FoundColumn) (differences []Difference) {
 		add("", "column %q is declared %s and is %s in the table", c.Name, null(c.Nullable), null(f.Nullable))
 	}
 	if c.PrimaryKey != f.PrimaryKey {
-		add("", "column %q is declared %s and is %s in the table", c.Name, key(c.PrimaryKey), key(f.PrimaryKey))
+		add("", "column %q is declared as %s and is %s in the table", c.Name, key(c.PrimaryKey), key(f.PrimaryKey))
 	}
 	return differences
 }

@@ -27,7 +27,7 @@ func (l *load) settings(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, sessionSQL, l.lockTimeout(), "ematix-flow "+l.run.ID); err != nil {
 		return pg.Fault(err, "settings")
 	}
-	if l.plan.Load.Compares() {
+	if l.plan.Load.Mode != spec.Append {
 		// Rows are deleted, updated and inserted by statements of their own: what is right when all are done need not be right in between.
 		if _, err := l.tx.Exec(ctx, "SET CONSTRAINTS ALL DEFERRED"); err != nil {
 			return pg.Fault(err, "settings")

@@ -236,9 +236,12 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 		if !l.plan.Load.Mode.Keyed() {
 			e.Hint += " Mode \"merge\" updates the rows of keys that are there."
 		}
+	case server.Code == "23503":
+		e.Message += ". Nothing was written."
+		e.Hint = "Rows of the table, or of others that refer to it, would refer to rows that are not there. A constraint that is DEFERRABLE is checked when all rows are written; replace=\"diff\" and mode=\"merge\" leave rows alone that stay."
 	case server.Code == "0A000" && step.Name == "truncate":
 		e.Kind = fault.TargetNotLoadable
-		e.Hint = "Other tables reference it: load it with mode=\"merge\", or drop these foreign keys."
+		e.Hint = fmt.Sprintf("Other tables refer to %s: load it with TruncateReplace(replace=\"diff\") or mode=\"merge\", or drop these foreign keys.", l.plan.Table)
 	case server.Code == "42501":
 		e.Hint = fmt.Sprintf("Let the owner run: GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO the user of this connection, and SELECT on what the query reads. Temporary tables need TEMPORARY on the database.", l.plan.Table)
 	case server.Code == "23514" && l.plan.Load.EventTimestampColumn != "" && step.Boundary == strategy.Source:

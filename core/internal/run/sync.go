@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -206,6 +207,9 @@ func rolledBack(err error) bool {
 func (l *load) failed(ctx context.Context, err error) error {
 	e := pg.Fault(err, "load")
 	e.RunID = l.run.ID
+	if len(l.differences) > 0 { // on_drift="warn": what is different may be why
+		e.Hint = strings.TrimSpace(e.Hint + "\nThe table is not as declared: " + strings.Join(l.differences, "; ") + ".")
+	}
 	if e.Kind == fault.CommitUnknown {
 		return e
 	}

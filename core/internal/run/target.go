@@ -62,6 +62,9 @@ func (t *target) look(ctx context.Context, q pg.Querier) (*state, error) {
 		case t.onDrift == spec.DriftEvolve && whole:
 			s.action = evolved
 			actions = append(actions, evolution...)
+		case t.onDrift == spec.DriftEvolve:
+			return nil, Drift(t.table, s.differences).WithHint("on_drift=\"evolve\" adds nullable columns and widens types, all or nothing. What keeps it from that: %s.",
+				strings.Join(ddl.Obstacles(differences), "; "))
 		default:
 			return nil, Drift(t.table, s.differences)
 		}

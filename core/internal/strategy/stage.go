@@ -221,9 +221,9 @@ func (r Request) judgeKeys(rows [][]string) error {
 	if rows[0][0] != fmt.Sprint(len(rows)) {
 		more = ", ..."
 	}
-	at := ""
+	at, and, apart := "", "", slices.Clone(r.Load.Keys)
 	if r.Load.EventTimestampColumn != "" {
-		at = " at one event time with different values"
+		at, and, apart = " at one event time with different values", " and event time", append(apart, r.Load.EventTimestampColumn)
 	}
 	what := rows[0][0] + " keys"
 	if rows[0][0] == "1" {
@@ -231,7 +231,7 @@ func (r Request) judgeKeys(rows [][]string) error {
 	}
 	return fault.New(fault.DuplicateKeys, "The source of %s has %s (%s) more than once%s: %s%s. Nothing was written.",
 		r.Load.Target, what, strings.Join(r.Load.Keys, ", "), at, strings.Join(examples, "; "), more).
-		WithHint("Let the query return one row for each key, for example with SELECT DISTINCT ON (%s) ... ORDER BY %s.", ident.List(r.Load.Keys), ident.List(r.Load.Keys))
+		WithHint("Let the query return one row for each key%s, for example with SELECT DISTINCT ON (%s) ... ORDER BY %[2]s.", and, ident.List(apart))
 }
 
 // lockTarget keeps other writers out between finding a row's ctid and using it: the place could otherwise be taken by another row.
