@@ -166,7 +166,7 @@ func (l *load) arguments(ctx context.Context, parameters []strategy.Parameter) (
 		case strategy.Cap:
 			args = append(args, l.watermark.Cap)
 		case strategy.Age:
-			args = append(args, l.watermark.age)
+			args = append(args, l.watermark.ageWhenRead())
 		}
 	}
 	return args, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -27,7 +28,8 @@ type Watermark struct {
 	Note   string  `json:"note,omitempty"`
 
 	before *string // as it was stored
-	age    *int64  // of the oldest transaction of the source, in microseconds
+	age    *int64  // of the oldest transaction of the source when it was asked for, in microseconds
+	asked  time.Time
 }
 
 // grows are the types of a source column whose values keep their order and stay apart in the declared type. A watermark of rounded values would read rows again and
@@ -141,6 +143,15 @@ FROM (
     ) AS oldest
 ) AS zoned`
 
+// ageWhenRead is how old the oldest transaction is by now, that is when everything has been read: rows may have been read that were written after the cap was asked for.
+func (w *Watermark) ageWhenRead() *int64 {
+	if w.age == nil {
+		return nil
+	}
+	age := *w.age + time.Since(w.asked).Microseconds()
+	return &age
+}
+
 // readCap asks the source how far the watermark may go: rows of transactions that still run may be older than rows that are read now.
 func (l *load) readCap(ctx context.Context) error {
 	source := l.reader()
@@ -150,6 +161,7 @@ func (l *load) readCap(ctx context.Context) error {
 	// The starts first: a transaction that is prepared in between is seen by the second question, and the other way round it would be seen by neither.
 	var zoned, plain string
 	var age int64
+	asked := time.Now()
 	if err := source.QueryRow(ctx, capSQL).Scan(&zoned, &plain, &age); err != nil {
 		return pg.Fault(err, "watermark")
 	}
@@ -165,7 +177,7 @@ func (l *load) readCap(ctx context.Context) error {
 		l.watermark.Note = "no cap: " + *hidden + "; lag= reads back over rows that are committed late"
 		return nil
 	}
-	l.watermark.age = &age
+	l.watermark.age, l.watermark.asked = &age, asked
 	switch l.column().Kind {
 	case "timestamp_tz":
 		l.watermark.Cap = &zoned
