@@ -18,6 +18,27 @@ func TestAReplacementNoticesRowsThatAreKeptBack(t *testing.T) {
 	p.refused(l, fault.Conflict, `The step "delete" changed 1 rows of w.customers where 2 were planned.`)
 }
 
+func TestAReplacementLeavesTheRowsOfOtherTablesAlone(t *testing.T) {
+	for action, allowed := range map[string]bool{"CASCADE": false, "SET NULL": false, "NO ACTION DEFERRABLE": true} {
+		t.Run(action, func(t *testing.T) {
+			p := newPlace(t)
+			p.must(load(spec.Truncate, values("(1, 'a', 1)", "(2, 'b', 2)")))
+			p.exec("CREATE TABLE w.orders (customer bigint CONSTRAINT orders_of_customers REFERENCES w.customers ON DELETE " + action + "); INSERT INTO w.orders VALUES (1), (2)")
+			l := load(spec.Truncate, values("(1, 'c', 1)", "(2, 'd', 2)"))
+			l.Replace = spec.ReplaceDelete
+			if allowed {
+				p.must(l)
+			} else {
+				p.refused(l, fault.TargetNotLoadable, `The foreign key "orders_of_customers" of w.orders changes or deletes its rows`)
+			}
+			p.wants("rows of the other table", "SELECT customer FROM w.orders ORDER BY customer", "1\n2")
+			l.Replace = spec.ReplaceDiff
+			p.must(l)
+			p.wants("rows of the other table", "SELECT customer FROM w.orders ORDER BY customer", "1\n2")
+		})
+	}
+}
+
 func TestTriggersRunUnderTheConnectionsOwnPlans(t *testing.T) {
 	p := newPlace(t)
 	p.must(load(spec.Merge, "SELECT g AS id, 'a' AS name, 1 AS balance FROM generate_series(1, 1000) AS g"))
