@@ -42,6 +42,8 @@ def declare_table(cls: type, attributes: dict[str, Any], scope: Mapping[str, Any
             raise TypeError(
                 f"The column {cls.__name__}.{name} is a Column object. With @ematix.table, columns are annotations: {name}: BigInt."
             )
+        if isinstance(value, ColumnType) or (isinstance(value, type) and issubclass(value, ColumnType)):
+            raise TypeError(f"{cls.__name__}.{name} is a column type as a value. A column is an annotation, with a colon: {name}: Text.")
     if not columns:
         raise TypeError(f"The table class {cls.__name__} declares no Column. Annotate at least one: id: Annotated[BigInt, pk()].")
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}

@@ -75,6 +75,9 @@ func LockForChange(ctx context.Context, tx pgx.Tx, table *spec.Table) error {
 
 func lockTable(ctx context.Context, tx pgx.Tx, table *spec.Table, mode, phase string) error {
 	if _, err := tx.Exec(ctx, "LOCK TABLE "+ident.Qualified(table.Schema, table.Name)+" IN "+mode+" MODE"); err != nil {
+		if e := Fault(err, phase); e.Kind == fault.PermissionDenied {
+			return e.WithHint("Let the owner run: GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO the user of this connection.", table)
+		}
 		return Fault(err, phase)
 	}
 	return nil

@@ -2,9 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 	"github.com/ematix/ematix-flow/core/internal/fault"
@@ -112,25 +109,24 @@ func guardFault(err error, table *spec.Table, guard ddl.Guard) error {
 	return e
 }
 
-// checkCascade refuses deletes that would take other rows along: those of the table itself that the source may still have, and, where every row is deleted to be inserted again, those of the tables that refer to it.
+// checkCascade refuses deletes that change rows which the load does not mean: of the same table, which the source may still have, and of others, where every row is
+// deleted and most come back.
 func (l *load) checkCascade(ctx context.Context, t *target) error {
-	replaces := l.plan.Load.Mode == spec.Truncate && l.plan.Load.Replace == spec.ReplaceDelete
-	if l.plan.Load.Deletes() != spec.DeletesHard && !replaces {
-		return nil
-	}
-	var name, of string
-	err := l.tx.QueryRow(ctx, `SELECT conname, CASE WHEN conrelid = confrelid THEN '' ELSE conrelid::regclass::text END FROM pg_catalog.pg_constraint
-WHERE confrelid = $1::regclass AND (conrelid = confrelid) <> $2 AND contype = 'f' AND confdeltype NOT IN ('a', 'r') ORDER BY conname LIMIT 1`,
-		l.plan.Request.Target(), replaces).Scan(&name, &of)
+	load, of := l.plan.Load, ""
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
+	case load.Mode == spec.Truncate && load.Replace == spec.ReplaceDelete:
+		of = "true"
+	case load.Deletes() == spec.DeletesHard:
+		of = "conrelid = confrelid"
+	default:
 		return nil
-	case err != nil:
-		return pg.Fault(err, "reflect")
-	case replaces:
-		return fault.New(fault.TargetNotLoadable, "The foreign key %q of %s changes or deletes its rows when those of %s are deleted, as replace=\"delete\" does with all. Nothing was written.", name, of, t.table).
-			WithHint("Use replace=\"diff\", which deletes only rows that the source lacks.")
 	}
-	return fault.New(fault.TargetNotLoadable, "The foreign key %q of %s refers to the table itself and changes other rows when one is deleted: rows that the source has would be changed or gone. Nothing was written.", name, t.table).
-		WithHint("Make it ON DELETE NO ACTION DEFERRABLE, or use handle_deletes=\"soft\".")
+	var name, table *string
+	err := l.tx.QueryRow(ctx, "SELECT min(conname), min(conrelid::regclass::text) FROM pg_catalog.pg_constraint WHERE confrelid = $1::regclass AND "+of+" AND contype = 'f' AND confdeltype NOT IN ('a', 'r')",
+		l.plan.Request.Target()).Scan(&name, &table)
+	if err != nil || name == nil {
+		return orNil(err, "reflect")
+	}
+	return fault.New(fault.TargetNotLoadable, "The foreign key %q of %s refers to %s and changes or deletes its rows when one is deleted there, also those whose row the source has. Nothing was written.", *name, *table, t.table).
+		WithHint("Make it ON DELETE NO ACTION DEFERRABLE, or load with TruncateReplace(replace=\"diff\") or handle_deletes=\"soft\".")
 }

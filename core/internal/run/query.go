@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,9 +21,16 @@ func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) 
 		e := pg.Fault(err, "source query")
 		if e.Kind == fault.InvalidQuery {
 			e.Message = "The source query cannot be run. " + e.Message
+			if e.SQLState == "42P01" || e.SQLState == "3F000" {
+				e.Hint = "It ran" + l.where() + ": source_connection= (or the connection of the Source) decides that."
+			}
 			if strings.Contains(e.Message, "multiple commands") {
 				e.Hint = "Return one statement: what should happen before or after the load belongs elsewhere."
 			}
+		}
+		if e.Kind == fault.PermissionDenied {
+			e.Message = "The source query cannot be run" + l.where() + ". " + e.Message
+			e.Hint = "Let the owner there run: GRANT USAGE on the schema and SELECT on what the query reads, TO the user of this connection."
 		}
 		return nil, e
 	}
@@ -31,6 +39,15 @@ func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) 
 			WithHint("Write the values into the query.")
 	}
 	return d.Fields, nil
+}
+
+// where says in which database the query runs.
+func (l *load) where() string {
+	of := l.server
+	if l.reads != nil {
+		of = l.source
+	}
+	return fmt.Sprintf(" in the database %q on %s", of.DSN.Database, of.DSN.Host)
 }
 
 // checkQuery refuses a query that does not deliver the columns that the table declares.
@@ -59,7 +76,7 @@ func (l *load) checkQuery(ctx context.Context) error {
 				WithHint("Name the column that holds the time from which a row holds, or add it to the SELECT.")
 		}
 		e := fault.New(fault.InvalidQuery, "The source query lacks %s of %s. It delivers: %s.", columns(missing), l.plan.Table, quoteAll(names))
-		e.Hint = "Add it to the SELECT, or rename another one with AS. Names are compared exactly: unquoted names in SQL are lower case."
+		e.Hint = "Add what is missing to the SELECT, or rename another one with AS. Names are compared exactly: unquoted names in SQL are lower case."
 		if len(names) == 0 {
 			e.Message = "The source query returns no rows: it is not a SELECT."
 			e.Hint = "Return a query from the pipeline function: SELECT, WITH, VALUES or TABLE."

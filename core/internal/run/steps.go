@@ -147,6 +147,14 @@ func (l *load) change(ctx context.Context, step strategy.Step, args []any) (int6
 	return tag.RowsAffected(), err
 }
 
+// checkConstraints has the server look now at what it would look at in the commit: its error is explained like that of a step, and a dry run meets it too.
+func (l *load) checkConstraints(ctx context.Context) error {
+	if _, err := l.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+		return l.explain(ctx, strategy.Step{Name: "check constraints"}, err)
+	}
+	return nil
+}
+
 func (l *load) arguments(ctx context.Context, parameters []strategy.Parameter) ([]any, error) {
 	var args []any
 	for _, p := range parameters {
@@ -242,6 +250,10 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 	case server.Code == "0A000" && step.Name == "truncate":
 		e.Kind = fault.TargetNotLoadable
 		e.Hint = fmt.Sprintf("Other tables refer to %s: load it with TruncateReplace(replace=\"diff\") or mode=\"merge\", or drop these foreign keys.", l.plan.Table)
+	case server.Code == "42601" && step.Boundary == strategy.Source:
+		e.Hint = "The source query is one SELECT, WITH, VALUES or TABLE: it has to make sense in brackets, as in SELECT * FROM (query)."
+	case server.Code == "42501" && e.Phase == pg.ReadSource:
+		e.Hint = "Let the owner in the source database run: GRANT SELECT on what the query reads, and USAGE on its schema, TO the user of the source connection."
 	case server.Code == "42501":
 		e.Hint = fmt.Sprintf("Let the owner run: GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO the user of this connection, and SELECT on what the query reads. Temporary tables need TEMPORARY on the database.", l.plan.Table)
 	case server.Code == "23514" && l.plan.Load.EventTimestampColumn != "" && step.Boundary == strategy.Source:
@@ -249,7 +261,10 @@ func (l *load) explain(ctx context.Context, step strategy.Step, err error) error
 		e.Hint, e.Detail = "A version starts at a time: filter these rows out, or give them one.", ""
 	case server.Code == "42804":
 		e.Message += ". Nothing was written."
-		e.Hint = "Cast it in the query, for example NULL::json or '2024-01-01'::date: a bare NULL or text constant counts as text."
+		e.Hint = "Cast it to the declared type in the query (column::type). A bare NULL or text constant counts as text there."
+	case step.Boundary == strategy.Source && (server.Code == "22001" || server.Code == "22003") && l.plan.Path == spec.CrossDB && l.arrived == nil:
+		e.Message = fmt.Sprintf("The source of %s has a value that cannot be stored: %s. Nothing was written.", l.plan.Table, strings.TrimPrefix(e.Message, "ERROR: "))
+		e.Hint = "Widen the declared type, or change the values in the query."
 	case step.Boundary == strategy.Source && (server.Code == "22001" || server.Code == "22003"):
 		return l.misfit(ctx, e)
 	case server.Code[:2] == "22":
