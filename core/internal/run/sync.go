@@ -84,7 +84,7 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 	if err != nil {
 		return nil, l.failed(ctx, err)
 	}
-	result.DurationSeconds = time.Since(began).Seconds()
+	result.DurationSeconds = time.Since(began).Round(time.Microsecond).Seconds()
 	return result, nil
 }
 

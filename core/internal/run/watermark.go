@@ -171,8 +171,12 @@ func (l *load) readCap(ctx context.Context) error {
 	}
 	if hidden != nil {
 		if l.plan.Load.WatermarkCap != nil {
+			remedy := "Leave watermark_cap out and give lag=, which reads back over rows that are committed late."
+			if l.plan.Load.Mode == spec.Append {
+				remedy = "Where it cannot be had an append may lose rows that are committed late: load with mode=\"merge\" and lag=, or read from a source that shows its transactions."
+			}
 			return fault.New(fault.InvalidSpec, "watermark_cap=True cannot be kept: %s. Nothing was written.", *hidden).
-				WithHint("Leave watermark_cap out and give lag=, which reads back over rows that are committed late.")
+				WithHint("%s", remedy)
 		}
 		l.watermark.Note = "no cap: " + *hidden + "; lag= reads back over rows that are committed late"
 		return nil

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         prog="flow",
         description="Load, historise and read data in PostgreSQL.",
         epilog=_examples("flow init my-project\nflow run --module pipelines customers"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     top.add_argument("--version", action="version", version=f"ematix-flow {ematix_flow.__version__}")
     below = top.add_subparsers(metavar="COMMAND", required=True)
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
             help=command.help,
             description=_sentence(command.help),
             epilog=_examples("\n".join(member.example for member in command.commands)),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         members = group.add_subparsers(metavar="COMMAND", required=True)
         for member in command.commands:
@@ -64,10 +64,19 @@ def _add(parsers: argparse._SubParsersAction[argparse.ArgumentParser], command: 
         help=command.help,
         description=_sentence(command.help),
         epilog=_examples(command.example),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     command.add_arguments(own)
     own.set_defaults(_run=command.run)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps descriptions; examples keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("example"):
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
 
 
 def _sentence(text: str) -> str:

@@ -66,6 +66,11 @@ class Pipeline:
     schedule: str | None = None
 
     def __post_init__(self) -> None:
+        for what, value, wanted in (("source", self.source, Source), ("target", self.target, Target)):
+            if not isinstance(value, wanted):
+                raise TypeError(f"The {what} of a Pipeline is a pipeline.{wanted.__name__}, not an object of type {type(value).__name__}.")
+        if isinstance(self.keys, str):
+            raise TypeError("keys is a sequence of column names, not the text of one: keys=('id',).")
         if self.schedule is not None:
             self.register()
 
