@@ -26,6 +26,7 @@ func (l *load) checkTable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.created = s.found == nil
 	if s.action == drifted {
 		// on_drift="warn" goes on with a table that is different, not with one that lacks what is to be written.
 		if ddl.Lacks(p.Table, s.found) || l.marksOtherwise(s.found) {

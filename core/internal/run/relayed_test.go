@@ -58,3 +58,20 @@ func TestAWatermarkIsNotKeptOfRoundedValues(t *testing.T) {
 		})
 	}
 }
+
+func TestATableThatIsMadeAnewIsLoadedFromTheBeginning(t *testing.T) {
+	p := newPlace(t)
+	l := func() *spec.Load {
+		l := load(spec.Append, values("(1, 'a', 1)", "(2, 'b', 2)"))
+		l.IncrementalColumn = "id"
+		return l
+	}
+	p.must(l())
+	p.exec("DROP TABLE w.customers")
+	if r := p.must(l()); *r.RowsInserted != 2 || len(r.Warnings) != 1 {
+		t.Errorf("%d rows and the warnings %q, want 2 rows and one warning", *r.RowsInserted, r.Warnings)
+	}
+	if r := p.must(l()); *r.RowsInserted != 0 || len(r.Warnings) != 0 {
+		t.Errorf("%d rows and the warnings %q, want none", *r.RowsInserted, r.Warnings)
+	}
+}

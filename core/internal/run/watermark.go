@@ -78,6 +78,10 @@ func (l *load) readWatermark(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if stored != nil && l.created { // it is of a table that is gone: what that had is not in this one
+		l.warnings = append(l.warnings, fmt.Sprintf("The table %s was made by this load: the watermark of %s from before was passed over, and everything loaded.", l.plan.Table, load.PipelineName))
+		stored = nil
+	}
 	if stored != nil && stored.Column == load.IncrementalColumn {
 		l.watermark.before, l.watermark.Stored, l.watermark.Since = &stored.LastValue, &stored.LastValue, &stored.LastValue
 		if err := l.lookBack(ctx); err != nil {
