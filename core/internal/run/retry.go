@@ -19,7 +19,7 @@ const tries = 3
 // findings are what a load has found out in its transaction. What is rolled back takes them along.
 type findings struct {
 	before      []string // the connection's own values of the pinned settings, while they are pinned
-	created     bool // the target
+	created     bool     // the target
 	differences []string
 	warnings    []string
 	watermark   *Watermark
