@@ -148,3 +148,21 @@ func TestAReplacementLeavesTheRowsOfOtherTablesAlone(t *testing.T) {
 	l.Replace = spec.ReplaceDelete
 	p.refused(l, fault.DataError, `ERROR: update or delete on table "customers" violates foreign key constraint "orders_customer_fkey" on table "orders". Nothing was written.`)
 }
+
+// The clock of a place goes back once a year, that of the source does not.
+func TestAWatermarkIsNotKeptOfLocalTimes(t *testing.T) {
+	for _, path := range []string{spec.SameDB, spec.CrossDB} {
+		p := newPlace(t)
+		table, err := spec.DecodeTable([]byte(`{"schema": "w", "name": "events", "columns": [
+			{"name": "id", "type": {"kind": "big_int"}, "nullable": false, "primary_key": true},
+			{"name": "at", "type": {"kind": "timestamp"}, "nullable": true, "primary_key": false}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := load(spec.Merge, "SELECT 1 AS id, timestamptz '2024-11-03 05:45Z' AS at")
+		l.Target, l.IncrementalColumn, l.ForcePath = table, "at", path
+		p.refused(l, fault.InvalidQuery, `incremental_column="at" is declared as TIMESTAMP, and the source query delivers another type`)
+		l.Query = "SELECT 1 AS id, timestamptz '2024-11-03 05:45Z' AT TIME ZONE 'UTC' AS at"
+		p.must(l)
+	}
+}

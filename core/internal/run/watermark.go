@@ -33,13 +33,13 @@ type Watermark struct {
 }
 
 // grows are the types of a source column whose values keep their order and stay apart in the declared type. A watermark of rounded values would read rows again and
-// again, or pass over them.
+// again, or pass over them; so would one of local times, which go back once a year.
 var grows = map[string][]uint32{
 	"small_int": {pgtype.Int2OID}, "integer": {pgtype.Int2OID, pgtype.Int4OID}, "big_int": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID},
 	"numeric": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID}, "float": {pgtype.Int2OID, pgtype.Float4OID},
 	"double": {pgtype.Int2OID, pgtype.Int4OID, pgtype.Float4OID, pgtype.Float8OID},
 	"text":   {pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID}, "string": {pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID},
-	"date": {pgtype.DateOID}, "timestamp": {pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID}, "timestamp_tz": {pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID},
+	"date": {pgtype.DateOID}, "timestamp": {pgtype.DateOID, pgtype.TimestampOID}, "timestamp_tz": {pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID},
 }
 
 // checkGrowth refuses a source whose incremental column loses something when it is stored.
@@ -58,8 +58,12 @@ func (l *load) checkGrowth(fields []pgconn.FieldDescription) error {
 	if fits {
 		return nil
 	}
-	return fault.New(fault.InvalidQuery, "incremental_column=%q is declared as %s, and the source query delivers another type, whose values would be rounded: a watermark of rounded values would load rows twice or never. Nothing was written.",
-		name, declared.SQL()).WithHint("Declare the type of the source, or cast in the query: %s::%s AS %[1]s.", ident.Quote(name), strings.ToLower(declared.SQL()))
+	cast := "::" + strings.ToLower(declared.SQL())
+	if f.DataTypeOID == pgtype.TimestamptzOID && declared.Kind == "timestamp" {
+		cast = " AT TIME ZONE 'UTC'" // in a zone with summer time one hour comes twice
+	}
+	return fault.New(fault.InvalidQuery, "incremental_column=%q is declared as %s, and the source query delivers another type, whose values would be rounded or change their order: a watermark of such values would load rows twice or never. Nothing was written.",
+		name, declared.SQL()).WithHint("Declare the type of the source, or cast in the query: %s%s AS %[1]s.", ident.Quote(name), cast)
 }
 
 // readWatermark finds out where the load reads from and how far its watermark may go. It runs under the locks of the target and of the pipeline, so that the load
