@@ -13,8 +13,11 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/testkit"
 )
 
-// commitMessage is how the driver sends COMMIT.
-const commitMessage = "commit\x00"
+// commitMessage is how the driver sends COMMIT. That of the load is the second: the run is recorded before it.
+const (
+	commitMessage = "commit\x00"
+	commitOfLoad  = 2
+)
 
 // overProxy is a scenario whose load goes through a proxy.
 func (s scenario) overProxy(t *testing.T) (*stage, *testkit.Proxy) {
@@ -30,7 +33,7 @@ func TestALostAnswerToCommitIsResolved(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			st, proxy := s.overProxy(t)
-			proxy.Swallow(commitMessage, 1, nil)
+			proxy.Swallow(commitMessage, commitOfLoad, nil)
 			result, err := st.sync(s.load())
 			if err != nil || result.Status != "success" {
 				t.Errorf("%v, want success: the run's row says so", err)
@@ -45,14 +48,17 @@ func TestALostAnswerToACommitThatFailedIsResolved(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			st, proxy := s.overProxy(t)
-			st.exec(`CREATE FUNCTION w.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'refused at the commit'; END$$;
-				CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON w.customers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION w.refuse()`)
-			proxy.Swallow(commitMessage, 1, nil)
+			// The load has constraints checked before it records its success: this one is put off again by that record.
+			st.exec(`CREATE FUNCTION w.later() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN NEW; END$$;
+				CREATE TRIGGER later BEFORE UPDATE ON ematix_flow.run_history FOR EACH ROW WHEN (NEW.status = 'success') EXECUTE FUNCTION w.later();
+				CREATE FUNCTION w.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'refused at the commit'; END$$;
+				CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON ematix_flow.run_history DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.status = 'success') EXECUTE FUNCTION w.refuse()`)
+			proxy.Swallow(commitMessage, commitOfLoad, nil)
 			_, err := st.sync(s.load())
 			if !fault.Is(err, fault.ConnectionLost) || !strings.Contains(err.Error(), "Nothing was written.") {
 				t.Errorf("%v, want ConnectionLost that says that nothing was written", err)
 			}
-			st.exec("DROP FUNCTION w.refuse CASCADE")
+			st.exec("DROP FUNCTION w.refuse, w.later CASCADE")
 			st.survived(false, "failed")
 		})
 	}
@@ -63,7 +69,7 @@ func TestACommitWhoseAnswerIsLostWithTheServerIsUnknown(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			st, proxy := s.overProxy(t)
-			proxy.Swallow(commitMessage, 1, proxy.Refuse)
+			proxy.Swallow(commitMessage, commitOfLoad, proxy.Refuse)
 			_, err := st.sync(s.load())
 			if !fault.Is(err, fault.CommitUnknown) {
 				t.Fatalf("%v, want CommitUnknown", err)
