@@ -123,7 +123,9 @@ func (l *load) lookBack(ctx context.Context) error {
 	var since string
 	if err := l.tx.QueryRow(ctx, "SELECT ("+expression+")::"+base+"::text", *l.watermark.before, by).Scan(&since); err != nil {
 		e := pg.Fault(err, "watermark")
-		e.Message = fmt.Sprintf("The watermark of %s less its lag is out of the range of %s. Nothing was written.", l.plan.Load.PipelineName, base)
+		if e.Kind == fault.DataError {
+			e.Message = fmt.Sprintf("The watermark of %s less its lag is out of the range of %s. Nothing was written.", l.plan.Load.PipelineName, base)
+		}
 		return e
 	}
 	l.watermark.Since = &since
