@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from run import PRODUCT, SHOWN, servers
-from workloads import COLUMNS, LOADED, NAMES, source_sql
+from rivals import PRODUCT, program
+from run import SHOWN
+from server import servers
+from workloads import COLUMNS, LOADED, NAMES, base_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def product(source: str, target: str) -> Callable[[], object]:
 
 def pipe(source: str, target: str) -> Callable[[], object]:
     """Two psql; their start counts (about 20 ms)."""
-    psql = shutil.which("psql") or sys.exit("psql is needed: install the client programs of PostgreSQL")
+    psql = program()
     command = " | ".join(
         shlex.join((psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-c", statement))
         for dsn, statement in (
@@ -123,7 +124,7 @@ def run(dsn: str, arguments: argparse.Namespace) -> None:
             raw.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
     for rows in arguments.memory or (arguments.rows,):
         with psycopg.connect(source, autocommit=True) as raw:
-            raw.execute(source_sql(rows, "natural"))  # type: ignore[call-overload]
+            raw.execute(base_sql(rows))  # type: ignore[call-overload]
             raw.execute("VACUUM ANALYZE bench.base")
         if not arguments.memory:
             print(f"{rows:,} rows, {arguments.rounds} rounds, {os.cpu_count()} cores\n")
@@ -151,9 +152,8 @@ def main() -> int:
         load()
         print(f"{time.perf_counter() - begin:8.2f} s   {peak():6.1f} MB at most, {before:.1f} MB before the load")
         return 0
-    with servers(arguments.servers) as dsns:
-        for dsn in dsns:
-            run(dsn, arguments)
+    for dsn in servers(arguments.servers):
+        run(dsn, arguments)
     return 0
 
 
