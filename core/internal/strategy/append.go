@@ -25,7 +25,7 @@ func (appendOnly) Steps(r Request) []Step {
 	filled, values := r.filled(b.use)
 	return []Step{{
 		Name: "insert", Why: "every row of the query, in one statement", Boundary: Source, Counts: Inserted,
-		SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
+		SQL: insertInto(r.Target(), identifiers(append(names, filled...))) + "\n" +
 			list("SELECT", append(prefixed("q", names), values...)) + "\nFROM " + r.query(),
 		Parameters: b.parameters,
 	}}
@@ -38,7 +38,7 @@ func (r Request) insertRelayed() Step {
 	return Step{
 		Name: "insert", Why: "every row of the query, as it comes from its own server", Boundary: Source, Counts: Inserted,
 		Extract: "COPY (\n" + r.selecting(append(prefixed("q", names), constants...), "") + "\n) TO STDOUT (FORMAT binary)",
-		SQL:     "COPY " + r.target() + " (" + strings.Join(append(identifiers(names), filled...), ", ") + ") FROM STDIN (FORMAT binary)",
+		SQL:     "COPY " + r.Target() + " (" + strings.Join(append(identifiers(names), filled...), ", ") + ") FROM STDIN (FORMAT binary)",
 	}
 }
 
@@ -49,7 +49,7 @@ func (r Request) insertStaged() Step {
 	filled, values := r.filled(b.use)
 	return Step{
 		Name: "insert", Why: "all staged rows", Counts: Inserted, As: Staged, Boundary: Writes,
-		SQL: insertInto(r.target(), identifiers(append(names, filled...))) + "\n" +
+		SQL: insertInto(r.Target(), identifiers(append(names, filled...))) + "\n" +
 			list("SELECT", append(prefixed("s", names), values...)) + "\nFROM " + StageTable + " AS s",
 		Parameters: b.parameters,
 	}

@@ -79,7 +79,7 @@ func DocumentedSCD2(t *spec.Table, query string, keys, compare []string, token, 
 	values := slices.Concat(prefixed("c", sourced), []string{"c." + r.own("start"), "NULL", "true", "c." + r.own("hash")}, filling)
 	return []string{
 		"CREATE TEMP TABLE " + ident.Quote(name) + " ON COMMIT DROP AS\n" + r.documentedChanges(sourced),
-		"UPDATE " + r.target() + " AS t\nSET " + history.ValidTo + " = c." + r.own("start") + ", " + history.IsCurrent + " = false\nFROM " + changed + " AS c\nWHERE t." +
+		"UPDATE " + r.Target() + " AS t\nSET " + history.ValidTo + " = c." + r.own("start") + ", " + history.IsCurrent + " = false\nFROM " + changed + " AS c\nWHERE t." +
 			history.IsCurrent + " AND " + r.sameKey("t", "c"),
 		r.documentedHead("", columns) + "\nSELECT " + strings.Join(values, ", ") + "\nFROM " + changed + " AS c",
 	}, nil
@@ -96,7 +96,7 @@ func (r Request) documentedChanges(sourced []string) string {
 	}
 	// A version cannot end before it starts, also where its event lies behind the new one's.
 	own := []string{"greatest(" + start + ", t." + history.ValidFrom + " + interval '1 microsecond') AS " + r.own("start"), rowHash(r, "q") + " AS " + r.own("hash")}
-	return "SELECT " + strings.Join(append(prefixed("q", sourced), own...), ", ") + "\nFROM " + source + "\nLEFT JOIN " + r.target() + " AS t ON t." + history.IsCurrent +
+	return "SELECT " + strings.Join(append(prefixed("q", sourced), own...), ", ") + "\nFROM " + source + "\nLEFT JOIN " + r.Target() + " AS t ON t." + history.IsCurrent +
 		" AND " + r.sameKey("t", "q") + "\nWHERE t." + history.ValidFrom + " IS NULL\n   OR " + r.differs("t", "q", r.Load.CompareColumns)
 }
 
@@ -157,7 +157,7 @@ func (r Request) checkHistory(token string) error {
 
 // documentedHead is the head of an INSERT, on one line.
 func (r Request) documentedHead(alias string, columns []string) string {
-	return "INSERT INTO " + r.target() + alias + " (" + ident.List(columns) + ")"
+	return "INSERT INTO " + r.Target() + alias + " (" + ident.List(columns) + ")"
 }
 
 // documentedSource is the query in brackets. A comment in it must not swallow the one that closes.

@@ -73,7 +73,7 @@ func (mergeUpsert) changes(r Request) Step {
 	return Step{
 		Name: "find changes", Why: why,
 		SQL: "CREATE TEMPORARY TABLE " + unqualified(changesTable) + " ON COMMIT DROP AS\n" + list("SELECT", append(head, columns...)) +
-			"\nFROM " + StageTable + " AS s\n" + join + " " + r.target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + strings.Join(conditions, "\n   OR ") + "\nORDER BY t.ctid",
+			"\nFROM " + StageTable + " AS s\n" + join + " " + r.Target() + " AS t ON " + r.sameKey("t", "s") + "\nWHERE " + strings.Join(conditions, "\n   OR ") + "\nORDER BY t.ctid",
 	}
 }
 
@@ -120,7 +120,7 @@ func (m mergeUpsert) update(r Request) Step {
 	set := m.set(r, b.use)
 	return Step{
 		Name: "update", Why: "rows that differ, by their place and their key", Counts: Updated, Boundary: Writes, Parameters: b.parameters,
-		SQL: "UPDATE " + r.target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c\nWHERE " + r.does(updates) + " AND " + r.samePlace(),
+		SQL: "UPDATE " + r.Target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c\nWHERE " + r.does(updates) + " AND " + r.samePlace(),
 	}
 }
 
@@ -130,7 +130,7 @@ func (mergeUpsert) delete(r Request) Step {
 	if r.Load.MarksDeleted() == "" {
 		return Step{
 			Name: "delete", Why: "rows whose key the source lacks", Counts: Deleted, Boundary: Writes,
-			SQL: "DELETE FROM " + r.target() + " AS t\nUSING " + changesTable + " AS c" + where,
+			SQL: "DELETE FROM " + r.Target() + " AS t\nUSING " + changesTable + " AS c" + where,
 		}
 	}
 	var b binder
@@ -141,7 +141,7 @@ func (mergeUpsert) delete(r Request) Step {
 	}
 	return Step{
 		Name: "mark deleted", Why: "rows whose key the source lacks", Counts: Deleted, Boundary: Writes, Parameters: b.parameters,
-		SQL: "UPDATE " + r.target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c" + where,
+		SQL: "UPDATE " + r.Target() + " AS t\n" + list("SET", set) + "\nFROM " + changesTable + " AS c" + where,
 	}
 }
 
@@ -154,7 +154,7 @@ func (mergeUpsert) insert(r Request) Step {
 	}
 	return Step{
 		Name: "insert", Why: "rows whose key is new", Counts: Inserted, Boundary: Writes, Parameters: b.parameters,
-		SQL: insertInto(r.target(), append(identifiers(names), filled...)) + "\n" +
+		SQL: insertInto(r.Target(), append(identifiers(names), filled...)) + "\n" +
 			list("SELECT", append(prefixed("c", names), values...)) + "\nFROM " + changesTable + " AS c\nWHERE " + r.does(inserts),
 	}
 }
@@ -187,7 +187,7 @@ const guarded = 100
 
 // guardDeletes refuses a load that would delete more than it may; action selects those changes.
 func (r Request) guardDeletes(action string) Step {
-	current := "SELECT count(*) FROM " + r.target() + " AS t"
+	current := "SELECT count(*) FROM " + r.Target() + " AS t"
 	switch marked := r.marked("t"); {
 	case r.Load.Mode == spec.SCD2:
 		current += " WHERE t." + ident.Quote(r.Load.History.IsCurrent)

@@ -77,7 +77,7 @@ func (r Request) name() spec.HistoryColumns {
 // current are the current versions, with the columns that are compared.
 func (r Request) current() string {
 	columns := append([]string{"ctid", r.name().ValidFrom}, append(identifiers(r.Load.Keys), identifiers(r.Load.CompareColumns)...)...)
-	return "(\n    " + list("SELECT", columns) + "\n    FROM " + r.target() + " WHERE " + r.name().IsCurrent + "\n)"
+	return "(\n    " + list("SELECT", columns) + "\n    FROM " + r.Target() + " WHERE " + r.name().IsCurrent + "\n)"
 }
 
 // changes makes the change set of a load without event times. Its column "at" is where the new version starts, and where the old one ends.
@@ -113,7 +113,7 @@ func (scd2) close(r Request) Step {
 	if r.Load.Late == spec.LateSplice { // in partitions two versions of a key may have the same place
 		current = " AND t." + h.ValidFrom + " = c." + r.own("since")
 	}
-	text := "UPDATE " + r.target() + " AS t\nSET " + h.ValidTo + " = c." + r.own("at") + ", " + h.IsCurrent + " = false\nFROM " + changesTable + " AS c\nWHERE c." +
+	text := "UPDATE " + r.Target() + " AS t\nSET " + h.ValidTo + " = c." + r.own("at") + ", " + h.IsCurrent + " = false\nFROM " + changesTable + " AS c\nWHERE c." +
 		r.own("action") + " <> '" + opens + "' AND " + r.samePlace() + current
 	step := Step{
 		Name: "close", Why: "versions that are replaced or gone; their end is the start of what follows", Counts: Closed, Boundary: Writes,
@@ -139,7 +139,7 @@ func (s scd2) insert(r Request) Step {
 	values := append(prefixed("c", names), start, end, current, "c."+r.own("hash"))
 	step := Step{
 		Name: "insert", Why: "the new versions; that of a key that comes back starts no earlier than its last one ended", Counts: Inserted, Boundary: Writes,
-		SQL: insertInto(r.target(), columns) + "\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c" + past +
+		SQL: insertInto(r.Target(), columns) + "\n" + list("SELECT", append(values, filling...)) + "\nFROM " + changesTable + " AS c" + past +
 			"\nWHERE c." + r.own("action") + " <> '" + closes + "'",
 		Parameters: b.parameters,
 	}
@@ -150,7 +150,7 @@ func (s scd2) insert(r Request) Step {
 func (scd2) past(r Request) string {
 	keys := strings.Join(prefixed("h", r.Load.Keys), ", ")
 	opened := r.own("action") + " = '" + opens + "'"
-	return "\nLEFT JOIN (\n    SELECT " + keys + ", max(h." + r.name().ValidTo + ") AS last_end, count(*) > count(h." + r.name().ValidTo + ") AS endless\n    FROM " + r.target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + opened + " AND " +
+	return "\nLEFT JOIN (\n    SELECT " + keys + ", max(h." + r.name().ValidTo + ") AS last_end, count(*) > count(h." + r.name().ValidTo + ") AS endless\n    FROM " + r.Target() + " AS h\n    JOIN " + changesTable + " AS n ON n." + opened + " AND " +
 		r.sameKey("h", "n") + "\n    GROUP BY " + keys + "\n) AS p ON c." + opened + " AND " + r.sameKey("p", "c")
 }
 
@@ -158,7 +158,7 @@ func (scd2) past(r Request) string {
 func (scd2) expire(r Request) Step {
 	var b binder
 	h, at := r.name(), b.use(LoadTime)
-	text := "UPDATE " + r.target() + " AS t\nSET " + h.ValidTo + " = greatest(" + at + ", t." + h.ValidFrom + " + interval '1 microsecond'), " + h.IsCurrent + " = false\nWHERE t." +
+	text := "UPDATE " + r.Target() + " AS t\nSET " + h.ValidTo + " = greatest(" + at + ", t." + h.ValidFrom + " + interval '1 microsecond'), " + h.IsCurrent + " = false\nWHERE t." +
 		h.IsCurrent + " AND t." + h.ValidFrom + " < " + expiry(r, at)
 	step := Step{Name: "expire", Why: "current versions that started longer ago than the ttl", Counts: Closed, Boundary: Writes, SQL: r.recording(text, "t", &b)}
 	step.Parameters = b.parameters

@@ -109,9 +109,6 @@ func (r Request) Filled() (columns []StagedColumn, values []Parameter) {
 	return columns, values
 }
 
-// Target is the name of the table, quoted where needed.
-func (r Request) Target() string { return r.target() }
-
 // mark finds what the watermark will be. It never goes back, and stays behind the cap.
 func (r Request) mark() Step {
 	var b binder
@@ -238,7 +235,7 @@ func (r Request) judgeKeys(rows [][]string) error {
 func (r Request) lockTarget() Step {
 	return Step{
 		Name: "lock target", Why: "other writers wait until the commit, readers go on: between finding a row and changing it nobody may move it",
-		SQL: "LOCK TABLE " + r.target() + " IN SHARE ROW EXCLUSIVE MODE",
+		SQL: "LOCK TABLE " + r.Target() + " IN SHARE ROW EXCLUSIVE MODE",
 	}
 }
 

@@ -100,8 +100,8 @@ func register(s Strategy, modes ...spec.Mode) {
 // For is the strategy of a mode that has been checked.
 func For(mode spec.Mode) Strategy { return registry[mode] }
 
-// target is the name of the table, quoted where needed.
-func (r Request) target() string { return ident.Qualified(r.Table.Schema, r.Table.Name) }
+// Target is the name of the table, quoted where needed.
+func (r Request) Target() string { return ident.Qualified(r.Table.Schema, r.Table.Name) }
 
 // sourced are the columns that come from the source: all but those that the load fills.
 func (r Request) sourced() []spec.Column {

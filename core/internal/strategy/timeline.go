@@ -93,7 +93,7 @@ FROM (
         FROM (
             SELECT ` + named("h") + `, h.` + h.ValidFrom + ` AS moment, false AS event, h.ctid AS place, h.` + h.ValidFrom + ` AS starts, h.` + h.ValidTo + ` AS ends,
                 lead(h.` + h.ValidFrom + `) OVER (PARTITION BY ` + whole + ` ORDER BY h.` + h.ValidFrom + `) AS next_start, NULL::tid AS place_of
-            FROM ` + r.target() + ` AS h
+            FROM ` + r.Target() + ` AS h
             JOIN (SELECT DISTINCT ` + strings.Join(prefixed("e", r.Load.Keys), ", ") + ` FROM ` + eventsTable + ` AS e WHERE ` + apart + `) AS n ON ` + r.sameKey("h", "n") + `
             UNION ALL
             SELECT ` + named("e") + `, e.` + own("event_at") + `, true, NULL, NULL, NULL, NULL, e.` + own("row") + `
@@ -121,7 +121,7 @@ func (s scd2) judge(r Request) Step {
 	})
 	inner += ", " + strings.Join(r.numbered("s"), ", ") + "\nFROM " + eventsTable + " AS e\nJOIN " + StageTable + " AS s ON s.ctid = e." + own("row") +
 		"\nLEFT JOIN " + placesTable + " AS p ON p.place_of = e." + own("row") +
-		"\nLEFT JOIN " + r.target() + " AS h ON h.ctid = p.stored AND h." + h.ValidFrom + " = p.starts AND (" + stored + ") AND (" + r.sameKey("h", "s") + ") IS TRUE"
+		"\nLEFT JOIN " + r.Target() + " AS h ON h.ctid = p.stored AND h." + h.ValidFrom + " = p.starts AND (" + stored + ") AND (" + r.sameKey("h", "s") + ") IS TRUE"
 	changed := "CASE WHEN j.late THEN j.stored_differs ELSE j.differs END"
 	window := ""
 	if r.Load.Versions == spec.VersionsAll {
