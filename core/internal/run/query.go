@@ -57,6 +57,7 @@ func (l *load) checkQuery(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.fields = fields
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.Name

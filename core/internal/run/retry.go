@@ -18,8 +18,9 @@ const tries = 3
 
 // findings are what a load has found out in its transaction. What is rolled back takes them along.
 type findings struct {
-	before      []string // the connection's own values of the pinned settings, while they are pinned
-	created     bool     // the target
+	before      []string                  // the connection's own values of the pinned settings, while they are pinned
+	created     bool                      // the target
+	fields      []pgconn.FieldDescription // of the query
 	differences []string
 	warnings    []string
 	watermark   *Watermark

@@ -110,10 +110,6 @@ func (l *load) relay(ctx context.Context, step strategy.Step) (int64, error) {
 
 // extract decides how each column travels.
 func (l *load) extract(ctx context.Context, step strategy.Step) (*extract, error) {
-	fields, err := l.describe(ctx)
-	if err != nil {
-		return nil, err
-	}
 	staged := l.plan.Request.Staged()
 	want := make([]wanted, len(staged))
 	for i, c := range staged {
@@ -123,7 +119,7 @@ func (l *load) extract(ctx context.Context, step strategy.Step) (*extract, error
 	if step.Counts != strategy.Staged {
 		into = l.plan.Request.Target()
 	}
-	x, err := newExtract(ctx, l.reads.tx, l.tx.Conn().PgConn(), fields, want, into, arrivedTable)
+	x, err := newExtract(ctx, l.reads.tx, l.tx.Conn().PgConn(), l.fields, want, into, arrivedTable)
 	if err != nil || step.Counts == strategy.Staged {
 		return x, err
 	}
