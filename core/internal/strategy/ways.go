@@ -37,9 +37,9 @@ func (r Request) chooseWay(condition string) Step {
 	}
 	return Step{
 		Name: "choose way", Boundary: Ours, Why: "fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes",
-		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few\n" +
-			"    FROM " + changesTable + " AS c, pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.Target()) + "::regclass AND s.oid = " +
-			ident.Literal(StageTable) + "::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)\n        AND " + condition + "\n) AS d",
+		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT bool_or(3 * (SELECT count(*) FROM " + changesTable + " AS c WHERE " + condition + ") < greatest(t.reltuples, s.reltuples)) AS few\n" +
+			"    FROM pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.Target()) + "::regclass AND s.oid = " +
+			ident.Literal(StageTable) + "::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)\n) AS d",
 	}
 }
 

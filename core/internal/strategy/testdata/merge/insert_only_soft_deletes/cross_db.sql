@@ -75,10 +75,9 @@ SELECT
     set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
     set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
 FROM (
-    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
-    FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
+    SELECT bool_or(3 * (SELECT count(*) FROM pg_temp._ematix_changes AS c WHERE c._ematix_action = 'delete') < greatest(t.reltuples, s.reltuples)) AS few
+    FROM pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
-        AND c._ematix_action = 'delete'
 ) AS d;
 
 -- 11. mark deleted: rows whose key the source lacks
@@ -99,10 +98,9 @@ SELECT
     set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
     set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
 FROM (
-    SELECT 3 * count(*) < greatest(max(t.reltuples), max(s.reltuples)) AS few
-    FROM pg_temp._ematix_changes AS c, pg_class AS t, pg_class AS s
+    SELECT bool_or(3 * (SELECT count(*) FROM pg_temp._ematix_changes AS c WHERE c._ematix_action = 'update') < greatest(t.reltuples, s.reltuples)) AS few
+    FROM pg_class AS t, pg_class AS s
     WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
-        AND c._ematix_action = 'update'
 ) AS d;
 
 -- 14. update: rows that differ, by their place and their key
