@@ -157,7 +157,9 @@ class _Ematix:
         pipeline runs and closed afterwards.
 
         Args:
-            target: the table class.
+            target: the table class. Or ``targets``: a list of ``ematix.target(...)``, which load one after another, each in a transaction of
+                its own; the query runs once for each. Options that differ from table to table are given there, the others hold for all.
+            continue_on_failure: with ``targets``: a target that fails does not keep those after it from being loaded.
             schedule: a cron text (see ``pipeline.is_due``), or ``None``: never due, runs when it is called or by ``flow run``. It has to be
                 given. Nothing runs by itself: ``flow run-due``, called each minute, runs what is due.
             mode: ``append``, ``truncate``, ``merge``, ``scd1`` or ``scd2``; by default that of the class.
@@ -167,7 +169,7 @@ class _Ematix:
             target_connection: name of the connection of the target; by default ``default``.
             source_table: ``schema.table`` to select the declared columns from when the function returns no SQL.
             column_map: target column to source column, for ``source_table``.
-            targets, continue_on_failure, transforms_pre, transforms_post, continue_on_failure_post: not implemented yet.
+            transforms_pre, transforms_post, continue_on_failure_post: not implemented yet.
 
         The other arguments are those of ``ematix_flow.pipeline.sync``. With ``event_timestamp_column`` (scd2), of several source rows of
         one key only the one with the greatest event time is taken.

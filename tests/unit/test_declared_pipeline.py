@@ -207,13 +207,27 @@ def test_strategy_gives_mode_and_options(engine: Engine, opened: list[str]) -> N
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"target": None}, TypeError, "@ematix.pipeline lacks target=, the table class to load."),
+        (
+            {"target": None},
+            TypeError,
+            "@ematix.pipeline lacks target=, the table class to load, or targets=, a list of ematix.target(...).",
+        ),
         ({"targets": [1]}, TypeError, "@ematix.pipeline takes target= or targets=, not both."),
         ({"target": None, "targets": []}, TypeError, "targets= of @ematix.pipeline is a non-empty list of ematix.target(...)."),
         (
+            {"target": None, "targets": [Orders], "mode": None},
+            TypeError,
+            f"targets= of @ematix.pipeline is a non-empty list of ematix.target(...), and holds {Orders!r}.",
+        ),
+        (
             {"target": None, "targets": [ematix.target(Orders, mode="append")]},
-            NotImplementedError,
-            "targets= is not implemented yet. Declare one pipeline with target= for each table.",
+            TypeError,
+            "mode= belongs to a target: give it to ematix.target(...), not beside targets=.",
+        ),
+        (
+            {"target": None, "mode": None, "targets": [ematix.target(Orders, mode="append"), ematix.target(Orders, mode="merge")]},
+            ValueError,
+            "targets= has warehouse.orders more than once; results and run history are kept by its name. Declare a second pipeline.",
         ),
         (
             {"target": "orders"},
@@ -240,7 +254,7 @@ def test_strategy_gives_mode_and_options(engine: Engine, opened: list[str]) -> N
         ({"source_connection": 5}, TypeError, "source_connection is a str, not int."),
         ({"transforms_pre": [object()]}, NotImplementedError, "transforms_pre= is not implemented yet."),
         ({"transforms_post": [object()]}, NotImplementedError, "transforms_post= is not implemented yet."),
-        ({"continue_on_failure": True}, NotImplementedError, "continue_on_failure= is not implemented yet."),
+        ({"continue_on_failure": 1}, TypeError, "continue_on_failure is True or False, not int."),
         ({"continue_on_failure_post": True}, NotImplementedError, "continue_on_failure_post= is not implemented yet."),
         ({"progress": "rich"}, NotImplementedError, "progress='rich' is not implemented yet."),
     ],
@@ -334,6 +348,66 @@ def test_previews_are_named_as_later_work() -> None:
         wrapped.preview()
     with pytest.raises(NotImplementedError, match=r"dry_run.*preview"):
         wrapped.dry_run()
+
+
+def several(**options: Any) -> Any:
+    targets = [
+        ematix.target(Orders, mode="merge", keys=["id"], lag=5),
+        ematix.target(Versions, mode="scd2", target_connection="history", on_busy="skip", column_map=options.pop("own_map", None)),
+    ]
+    return declare(
+        options.pop("fn", lambda conn: "SELECT 1"), **{"target": None, "mode": None, "targets": targets, "name": "both", **options}
+    )
+
+
+def test_targets_load_one_after_another(engine: Engine, opened: list[str]) -> None:
+    engine.answers["sync"] = lambda args: {"status": "success", "mode": args["mode"]}
+    pipelined = several(on_drift="warn", incremental_column="id", lock_timeout=2)
+    assert repr(pipelined) == "<pipeline 'both' into warehouse.orders, warehouse.versions>"
+    assert pipelined() == {
+        "warehouse.orders": {"status": "success", "mode": "merge"},
+        "warehouse.versions": {"status": "success", "mode": "scd2"},
+    }
+    first, second = engine.asked("sync")
+    assert opened == ["default", "history"]
+    assert (first["connection"], first["source"], first["pipeline_name"]) == (1, None, "both::warehouse.orders")
+    assert (second["connection"], second["source"], second["pipeline_name"]) == (2, 1, "both::warehouse.versions")
+    assert [(each["on_drift"], each["incremental_column"], each["lock_timeout_ms"]) for each in (first, second)] == [
+        ("warn", "id", 2000)
+    ] * 2
+    assert (first["keys"], first["on_busy"], first["lag_number"]) == (["id"], "wait", "5")
+    assert (second["on_busy"], second["event_timestamp_column"], second["ttl_seconds"], "lag_number" in second) == (
+        "skip",
+        "at",
+        3600,
+        False,
+    )
+
+
+def test_each_target_selects_its_columns(engine: Engine, opened: list[str]) -> None:
+    several(fn=lambda: None, source_table="shop.orders", column_map={"note": "text"}, own_map={"note": "old"}, source_connection="shop")()
+    assert [each["query"] for each in engine.asked("sync")] == [
+        "SELECT id, text AS note FROM shop.orders",
+        "SELECT id, old AS note FROM shop.orders",
+    ]
+    assert opened == ["shop", "default", "history"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_target_that_fails(engine: Engine, opened: list[str], goes_on: bool) -> None:
+    def answer(args: dict[str, Any]) -> dict[str, Any]:
+        if args["mode"] == "merge":
+            raise ValueError("refused")
+        return {"status": "success"}
+
+    engine.answers["sync"] = answer
+    pipelined = several(continue_on_failure=goes_on)
+    if goes_on:
+        assert pipelined() == {"results": {"warehouse.versions": {"status": "success"}}, "errors": {"warehouse.orders": "refused"}}
+    else:
+        with pytest.raises(ValueError, match="refused"):
+            pipelined()
+        assert len(engine.asked("sync")) == 1
 
 
 pickled = ematix.pipeline(target=Orders, mode="append", schedule=None, name="pickled")(lambda conn: "SELECT 1")

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ematix_flow import config
-from ematix_flow.identifiers import qualified, quote
 from ematix_flow.pipeline.registry import register
+from ematix_flow.pipeline.source_table import source_table_parts, table_query
 from ematix_flow.pipeline.sync import load, not_built
+from ematix_flow.pipeline.targets import TargetLoad, one_target, several_targets
 from ematix_flow.source import Source
-from ematix_flow.strategy import merged_with
-from ematix_flow.table import ManagedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from ematix_flow.connection import Connection
     from ematix_flow.strategy import Strategy
@@ -31,7 +29,6 @@ DEFAULT = "default"
 _LATER: dict[str, tuple[object, ...]] = {
     "transforms_pre": (None, (), []),
     "transforms_post": (None, (), []),
-    "continue_on_failure": (False,),
     "continue_on_failure_post": (False,),
 }
 
@@ -49,10 +46,14 @@ def pipeline_decorator(
     column_map: Mapping[str, str] | None,
     strategy: Strategy | None,
     progress: str,
+    continue_on_failure: bool,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], DeclaredPipeline]:
     """What ``@ematix.pipeline`` does; ``options`` are those of ``sync``, and those of later work."""
-    table = _one_target(target, targets)
+    if target is None and targets is None:
+        raise TypeError("@ematix.pipeline lacks target=, the table class to load, or targets=, a list of ematix.target(...).")
+    if target is not None and targets is not None:
+        raise TypeError("@ematix.pipeline takes target= or targets=, not both.")
     if progress != "none":
         raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
     for option, nothing in _LATER.items():
@@ -62,46 +63,27 @@ def pipeline_decorator(
     for what, value in (("name", name), ("source_connection", source_connection), ("target_connection", target_connection)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{what} is a str, not {type(value).__name__}.")
-    load = _with_class_defaults(table, *merged_with(strategy, mode, options))
+    if not isinstance(continue_on_failure, bool):
+        raise TypeError(f"continue_on_failure is True or False, not {type(continue_on_failure).__name__}.")
     parts = source_table_parts(source_table)
-    mapped = checked_column_map(table, column_map, source_table)
+
+    def loads_of(pipeline: str) -> tuple[TargetLoad, ...]:
+        if targets is None:
+            return one_target(pipeline, target, target_connection, source_table, column_map, mode, strategy, options)
+        return several_targets(
+            pipeline, targets, target_connection, source_table, column_map, {"mode": mode, "strategy": strategy, **options}
+        )
+
+    loads_of("")  # what is wrong is said before there is a function
 
     def decorate(fn: Callable[..., Any]) -> DeclaredPipeline:
         own_name = name or str(getattr(fn, "__name__", ""))
-        declared = DeclaredPipeline(fn, Declaration(own_name, table, source_connection, target_connection, parts, mapped, load))
-        return register(name=own_name, schedule=schedule)(declared)
+        declaration = Declaration(
+            own_name, loads_of(own_name), targets is not None, source_connection, target_connection, parts, continue_on_failure
+        )
+        return register(name=own_name, schedule=schedule)(DeclaredPipeline(fn, declaration))
 
     return decorate
-
-
-def _one_target(target: object, targets: Sequence[object] | None) -> type[ManagedTable]:
-    if target is None and targets is None:
-        raise TypeError("@ematix.pipeline lacks target=, the table class to load.")
-    if targets is not None:
-        if target is not None:
-            raise TypeError("@ematix.pipeline takes target= or targets=, not both.")
-        if not targets:
-            raise TypeError("targets= of @ematix.pipeline is a non-empty list of ematix.target(...).")
-        raise NotImplementedError("targets= is not implemented yet. Declare one pipeline with target= for each table.")
-    if not (isinstance(target, type) and issubclass(target, ManagedTable)):
-        raise TypeError(
-            f"target is a table class (@ematix.table or a subclass of ManagedTable), not an object of type {type(target).__name__}."
-        )
-    return target
-
-
-def _with_class_defaults(target: type[ManagedTable], mode: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Mode and options of the load, with what the class says where the pipeline says nothing."""
-    mode = mode or target.__mode__
-    if mode is None:
-        raise TypeError(f"@ematix.pipeline(target={target.__name__}) lacks mode=. Give it here or on the table class.")
-    load = {"mode": mode, **options}
-    if mode == "scd2":  # the defaults of the class are for its history; other modes do not have these options
-        if load["event_timestamp_column"] is None:
-            load["event_timestamp_column"] = target.__event_timestamp_column__
-        if load["ttl"] is None:
-            load["ttl"] = target.__ttl__
-    return load
 
 
 @dataclass(frozen=True)
@@ -109,12 +91,13 @@ class Declaration:
     """What the decorator was given, checked."""
 
     name: str
-    target: type[ManagedTable]
+    loads: tuple[TargetLoad, ...]
+    #: Declared with ``targets=``: the result is a dict by target.
+    several: bool = False
     source_connection: str | None = None
     target_connection: str | None = None
     source_table: tuple[str, str] | None = None
-    column_map: Mapping[str, str] = field(default_factory=dict)
-    load: Mapping[str, Any] = field(default_factory=dict)  # arguments of sync that go through as they are
+    continue_on_failure: bool = False
 
 
 class DeclaredPipeline:
@@ -135,44 +118,65 @@ class DeclaredPipeline:
         """Run the pipeline now.
 
         Returns:
-            The result of ``pipeline.sync``; a dict that the function itself returned comes back unchanged.
+            The result of ``pipeline.sync``; with ``targets=`` a dict of ``schema.table`` to the result of that target, in their order, and
+            where one failed under ``continue_on_failure`` ``{"results": {...}, "errors": {"schema.table": message}}``. A dict that the
+            function itself returned comes back unchanged.
 
         Raises:
             LookupError: a connection is not configured.
-            ValueError: what the engine or the server refuses.
+            ValueError: what the engine or the server refuses. Targets before the one that failed are loaded, those after it are not.
             TypeError: the function returned something else than SQL, a Source, a dict or None.
             RuntimeError: the function returned None and there is no source_table.
         """
-        declared = self._declaration
         with ExitStack() as opened:
-            target = opened.enter_context(config.connect(declared.target_connection or DEFAULT))
-            source = self._source_connection(target, opened)
-            returned = self._fn(*(() if self._arity == 0 else (source,) if self._arity == 1 else (source, target)))
-            if inspect.iscoroutine(returned):
-                returned = _awaited(returned)
+            connections = _Connections(opened)
+            declared = self._declaration
+            # First, so that one that cannot be reached is noticed before the function runs. Of several targets only its parameter is looked at.
+            target = connections.open(declared.target_connection) if self._arity == 2 or not declared.several else None
+            source = connections.open(self.source_name())
+            returned = self.returned(source, target)
             if isinstance(returned, dict):
                 return returned
-            return load(
-                target=declared.target,
-                source=returned if isinstance(returned, Source) else Source(source, self._query(returned)),
-                target_connection=target,
-                pipeline_name=declared.name,
-                **declared.load,
-            )
+            if not declared.several:
+                return self._load(declared.loads[0], returned, source, connections.open(declared.target_connection))
+            results: dict[str, Any] = {}
+            errors: dict[str, str] = {}
+            for each in declared.loads:
+                try:
+                    results[each.key] = self._load(each, returned, source, connections.open(each.connection))
+                except Exception as error:
+                    if not declared.continue_on_failure:
+                        raise
+                    errors[each.key] = str(error)
+            return {"results": results, "errors": errors} if errors else results
 
-    def _source_connection(self, target: Connection, opened: ExitStack) -> Connection:
-        """Where the source SQL runs: on the source connection when one is given or the function asks for two, else on the target's."""
+    def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Any:
+        return load(
+            target=each.table,
+            source=self.source_of(each, returned, source),
+            target_connection=target,
+            pipeline_name=each.name,
+            **each.options,
+        )
+
+    def source_name(self) -> str:
+        """The connection that the source SQL runs on: the source connection where one is given or the function asks for two, else the target's."""
         declared = self._declaration
         if declared.source_connection is None and self._arity < 2:
-            return target
-        name = declared.source_connection or DEFAULT
-        if name == (declared.target_connection or DEFAULT):
-            return target
-        return opened.enter_context(config.connect(name))
+            return declared.target_connection or DEFAULT
+        return declared.source_connection or DEFAULT
 
-    def _query(self, returned: object) -> str:
-        if isinstance(returned, str):
+    def returned(self, source: Any, target: Any) -> object:
+        """What the function returns, called with the connections that it asks for."""
+        returned = self._fn(*(() if self._arity == 0 else (source,) if self._arity == 1 else (source, target)))
+        return _awaited(returned) if inspect.iscoroutine(returned) else returned
+
+    def source_of(self, each: TargetLoad, returned: object, connection: Any) -> Source:
+        """Where the rows of a target come from, by what the function returned (and no dict)."""
+        if isinstance(returned, Source):
             return returned
+        if isinstance(returned, str):
+            return Source(connection, returned)
         if returned is not None:
             raise TypeError(
                 f"The pipeline {self._declaration.name!r} returned an object of type {type(returned).__name__}. "
@@ -183,7 +187,7 @@ class DeclaredPipeline:
                 f"The pipeline {self._declaration.name!r} returned None and has no source_table=. "
                 "Return the SQL of the source, or give source_table=."
             )
-        return table_query(self._declaration.target, self._declaration.source_table, self._declaration.column_map)
+        return Source(connection, table_query(each.table, self._declaration.source_table, each.column_map))
 
     def preview(self) -> NoReturn:
         """Not implemented yet."""
@@ -198,8 +202,21 @@ class DeclaredPipeline:
         return str(self.__qualname__)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
-        target = self._declaration.target
-        return f"<pipeline {self._declaration.name!r} into {target.__schema__}.{target.__tablename__}>"
+        return f"<pipeline {self._declaration.name!r} into {', '.join(each.key for each in self._declaration.loads)}>"
+
+
+class _Connections:
+    """The connections of one run by their names; each is opened once and closed with the run."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        self._opened = opened
+        self._by_name: dict[str, Connection] = {}
+
+    def open(self, name: str | None) -> Connection:
+        name = name or DEFAULT
+        if name not in self._by_name:
+            self._by_name[name] = self._opened.enter_context(config.connect(name))
+        return self._by_name[name]
 
 
 def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -236,63 +253,3 @@ def arity(fn: Callable[..., Any]) -> int:
             f"The pipeline function {name} takes {count} parameters; it takes 0, 1, or 2: none, the connection, or source and target."
         )
     return count
-
-
-def table_query(target: type[ManagedTable], source_table: tuple[str, str], column_map: Mapping[str, str]) -> str:
-    """The SELECT of the declared columns from a source table; ``column_map`` has the source column of each target column that differs.
-
-    >>> from ematix_flow.types import BigInt, Column, Text
-    >>> class Orders(ManagedTable):
-    ...     __schema__, __tablename__ = "warehouse", "orders"
-    ...     id = Column(BigInt, primary_key=True)
-    ...     note = Column(Text)
-    >>> table_query(Orders, ("shop", "orders"), {"note": "Order Note"})
-    'SELECT id, "Order Note" AS note FROM shop.orders'
-    """
-    selected = []
-    for name, _ in target._columns():
-        source = column_map.get(name, name)
-        selected.append(quote(name) if source == name else f"{quote(source)} AS {quote(name)}")
-    return f"SELECT {', '.join(selected)} FROM {qualified(*source_table)}"
-
-
-def source_table_parts(source_table: object) -> tuple[str, str] | None:
-    """Schema and name of ``source_table="schema.table"``.
-
-    >>> source_table_parts("shop.orders")
-    ('shop', 'orders')
-
-    Raises:
-        ValueError: it is not exactly ``schema.table``.
-        TypeError: it is no str.
-    """
-    if source_table is None:
-        return None
-    if not isinstance(source_table, str):
-        raise TypeError(f"source_table is a str of the form schema.table, not {type(source_table).__name__}.")
-    schema, dot, name = source_table.partition(".")
-    if not (schema and dot and name) or "." in name:
-        raise ValueError(f"source_table={source_table!r} is not of the form schema.table.")
-    return schema, name
-
-
-def checked_column_map(target: type[ManagedTable], column_map: object, source_table: object) -> Mapping[str, str]:
-    """``column_map`` as a dict of target column to source column.
-
-    Raises:
-        ValueError: a key is no column of the target; there is no ``source_table`` that it could apply to.
-        TypeError: it is no mapping of str to str.
-    """
-    if column_map is None:
-        return {}
-    if not isinstance(column_map, Mapping) or not all(isinstance(text, str) for pair in column_map.items() for text in pair):
-        raise TypeError("column_map is a mapping of target column to source column, both str.")
-    declared = [name for name, _ in target._columns()]
-    for name in column_map:
-        if name not in declared:
-            raise ValueError(
-                f"column_map names {name!r}, which is no column of {target.__schema__}.{target.__tablename__}: {', '.join(declared)}."
-            )
-    if source_table is None:
-        raise ValueError("column_map needs source_table=: it says which column of that table each target column comes from.")
-    return dict(column_map)

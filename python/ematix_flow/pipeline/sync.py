@@ -148,14 +148,32 @@ def load(
 ) -> Result:
     """``sync`` with the options of its strategy beside its own, under their names."""
     _check_types(target, source, target_connection)
-    _flag("dry_run", dry_run)
-    message = {
-        "connection": target_connection._id,
-        "source": None if source.connection is target_connection else source.connection._id,
+    connections = {"connection": target_connection._id, "source": None if source.connection is target_connection else source.connection._id}
+    described = message(target=target, query=source.query, mode=mode, pipeline_name=pipeline_name, dry_run=dry_run, **options)
+    answer = call("sync", connections | described)
+    for warning in answer.pop("warnings", None) or ():
+        warnings.warn(warning, UserWarning, stacklevel=3)
+    differences = answer.pop("differences", None)
+    if differences:
+        table = f"{target.__schema__}.{target.__tablename__}"
+        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=3)
+    return Result(answer)
+
+
+def message(
+    *, target: type[ManagedTable], query: str, mode: str | None, pipeline_name: str | None, dry_run: bool = False, **options: Any
+) -> dict[str, Any]:
+    """What the engine is told of a load, the connections apart.
+
+    Raises:
+        TypeError: an option of a wrong Python type.
+        ValueError: an option that no table could be loaded with; the engine refuses the others.
+    """
+    return {
         "spec": json.dumps(target._to_spec()),
         "augment": True,
         "mode": "None" if mode is None else _choice(mode),
-        "query": source.query,
+        "query": query,
         "pipeline_name": _name("pipeline_name", pipeline_name),
         "keys": key_columns(target, passed=options["keys"], pipeline_name=pipeline_name) if mode in _MODES_WITH_KEYS else None,
         "update_columns": _names("update_columns", options["update_columns"]),
@@ -166,7 +184,7 @@ def load(
         "ttl_seconds": _seconds("ttl", options["ttl"]),
         "force_path": _choice(options["force_path"]),
         "on_drift": _choice(options["on_drift"]),
-        "dry_run": dry_run,
+        "dry_run": _flag("dry_run", dry_run),
         "on_busy": _choice(options["on_busy"]),
         "lock_timeout_ms": _milliseconds(options["lock_timeout"]),
         **_lag(options["lag"]),
@@ -174,14 +192,6 @@ def load(
         "max_delete_fraction": number_or_none("max_delete_fraction", options["max_delete_fraction"]),
         **_of_one_strategy(options),
     }
-    answer = call("sync", message)
-    for warning in answer.pop("warnings", None) or ():
-        warnings.warn(warning, UserWarning, stacklevel=3)
-    differences = answer.pop("differences", None)
-    if differences:
-        table = f"{target.__schema__}.{target.__tablename__}"
-        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=3)
-    return Result(answer)
 
 
 def not_built(options: dict[str, Any]) -> None:
