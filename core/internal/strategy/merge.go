@@ -29,10 +29,10 @@ func (m mergeUpsert) Steps(r Request) []Step {
 		steps = append(steps, r.guardDeletes(deletes))
 	}
 	if r.Load.Deletes() != "" {
-		steps = append(steps, r.chooseWay(r.does(deletes)), m.delete(r), planFreely())
+		steps = append(steps, r.byPlace(), m.delete(r), planFreely())
 	}
 	if m.set(r, func(Parameter) string { return "" }) != nil {
-		steps = append(steps, r.chooseWay(r.does(updates)), m.update(r), planFreely())
+		steps = append(steps, r.byPlace(), m.update(r), planFreely())
 	}
 	return append(steps, m.insert(r))
 }

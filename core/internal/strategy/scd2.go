@@ -41,7 +41,7 @@ func (s scd2) Steps(r Request) []Step {
 	if r.Load.HandleDeletes != "" {
 		steps = append(steps, r.guardDeletes(closes))
 	}
-	steps = append(steps, r.chooseWay("c."+r.own("action")+" <> '"+opens+"'"), s.close(r), planFreely(), s.insert(r))
+	steps = append(steps, r.byPlace(), s.close(r), planFreely(), s.insert(r))
 	if r.Load.Closures && r.Load.EventTimestampColumn != "" {
 		steps = append(steps, s.recordEnds(r))
 	}

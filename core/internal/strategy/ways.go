@@ -6,8 +6,8 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/ident"
 )
 
-// The planner does not know that changes are sorted by place, nor that look-ups in the order of the keys find their pages in memory: for few rows it would read
-// the whole table for a hash join. That random pages are cheap is said by a setting while the change set is looked for (package run); here is the rest.
+// The planner does not know that changes are sorted by place, nor that look-ups in the order of the keys find their pages in memory: it would read the whole table for a
+// hash join, even for few rows. That random pages are cheap is said by a setting while the change set is looked for (package run); here is the rest.
 
 // sorted are the staged rows in the order of their keys, so that neighbours are looked up one after the other: a third of the time with keys in random order, and
 // what decides when the table is not in memory.
@@ -24,22 +24,21 @@ func (r Request) few(step Step) Step {
 	return step
 }
 
-// ways are the settings that are turned off to leave nested loops over places.
-var ways = []string{"enable_hashjoin", "enable_mergejoin"}
+// ways are the settings that are turned off to leave nested loops over places; compiling a plan whose look-ups count as dear takes longer than it saves.
+var ways = []string{"enable_hashjoin", "enable_mergejoin", "jit"}
 
-// chooseWay lets the planner go straight to the places of changed rows, when they are few. condition selects the changes that the statement after it is about. What
-// the settings were is kept in settings of ours: asking pg_settings for it takes longer than everything else here.
-func (r Request) chooseWay(condition string) Step {
+// byPlace lets the planner go straight to the places of changed rows, of which each page is then read once, whether few change or all. In partitions a place does not say which
+// one; triggers would run under these settings. What the settings were is kept in settings of ours: asking pg_settings for it takes longer than everything else here.
+func (r Request) byPlace() Step {
 	var settings []string
 	for _, name := range ways {
 		settings = append(settings, "set_config('ematix_flow."+name+"', current_setting('"+name+"'), true)",
-			"set_config('"+name+"', CASE WHEN few THEN 'off' ELSE current_setting('"+name+"') END, true)")
+			"set_config('"+name+"', CASE WHEN places THEN 'off' ELSE current_setting('"+name+"') END, true)")
 	}
 	return Step{
-		Name: "choose way", Boundary: Ours, Why: "fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes",
-		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT bool_or(3 * (SELECT count(*) FROM " + changesTable + " AS c WHERE " + condition + ") < greatest(t.reltuples, s.reltuples)) AS few\n" +
-			"    FROM pg_class AS t, pg_class AS s\n    WHERE t.oid = " + ident.Literal(r.Target()) + "::regclass AND s.oid = " +
-			ident.Literal(StageTable) + "::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)\n) AS d",
+		Name: "by place", Boundary: Ours, Why: "changes are sorted by place: go there, row by row; in partitions, or where triggers would run under these settings, as the planner likes",
+		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS places\n" +
+			"    FROM pg_class AS c\n    WHERE oid = " + ident.Literal(r.Target()) + "::regclass\n) AS d",
 	}
 }
 

@@ -66,16 +66,18 @@ ANALYZE pg_temp._ematix_changes;
 SELECT count(*) FILTER (WHERE c._ematix_action = 'update'), count(*) FILTER (WHERE c._ematix_action = 'insert')
 FROM pg_temp._ematix_changes AS c;
 
--- 9. choose way: fewer than a third of the rows change: go to their places; more, in partitions, or where triggers would run under these settings: as the planner likes
+-- 9. by place: changes are sorted by place: go there, row by row; in partitions, or where triggers would run under these settings, as the planner likes
 SELECT
     set_config('ematix_flow.enable_hashjoin', current_setting('enable_hashjoin'), true),
-    set_config('enable_hashjoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
+    set_config('enable_hashjoin', CASE WHEN places THEN 'off' ELSE current_setting('enable_hashjoin') END, true),
     set_config('ematix_flow.enable_mergejoin', current_setting('enable_mergejoin'), true),
-    set_config('enable_mergejoin', CASE WHEN few THEN 'off' ELSE current_setting('enable_mergejoin') END, true)
+    set_config('enable_mergejoin', CASE WHEN places THEN 'off' ELSE current_setting('enable_mergejoin') END, true),
+    set_config('ematix_flow.jit', current_setting('jit'), true),
+    set_config('jit', CASE WHEN places THEN 'off' ELSE current_setting('jit') END, true)
 FROM (
-    SELECT bool_or(3 * (SELECT count(*) FROM pg_temp._ematix_changes AS c WHERE c._ematix_action = 'update') < greatest(t.reltuples, s.reltuples)) AS few
-    FROM pg_class AS t, pg_class AS s
-    WHERE t.oid = 'warehouse.customers'::regclass AND s.oid = 'pg_temp._ematix_stage'::regclass AND t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid AND NOT tgisinternal)
+    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS places
+    FROM pg_class AS c
+    WHERE oid = 'warehouse.customers'::regclass
 ) AS d;
 
 -- 10. update: rows that differ, by their place and their key
@@ -87,7 +89,8 @@ WHERE c._ematix_action = 'update' AND t.ctid = c._ematix_ctid AND (t.customer_id
 -- 11. plan freely: the planner's own choice again
 SELECT
     pg_catalog.set_config('enable_hashjoin', pg_catalog.current_setting('ematix_flow.enable_hashjoin'), true),
-    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true);
+    pg_catalog.set_config('enable_mergejoin', pg_catalog.current_setting('ematix_flow.enable_mergejoin'), true),
+    pg_catalog.set_config('jit', pg_catalog.current_setting('ematix_flow.jit'), true);
 
 -- 12. insert: rows whose key is new
 INSERT INTO warehouse.customers (customer_id, email, balance, profile, _loaded_at, _batch_id)
