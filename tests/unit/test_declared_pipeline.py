@@ -185,7 +185,7 @@ def test_another_result_is_refused(opened: list[str]) -> None:
     with pytest.raises(TypeError) as raised:
         declare(lambda conn: 5, name="x")()
     assert str(raised.value) == (
-        "The pipeline 'x' returned an object of type int. It returns SQL (str), a Source, a dict, or None with source_table=."
+        "The pipeline 'x' returned an object of type int. It returns SQL (str), an ematix_flow.Source, a dict, or None with source_table=."
     )
 
 

@@ -16,7 +16,7 @@ from ematix_flow.pipeline.targets import TargetLoad, one_target, several_targets
 from ematix_flow.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ematix_flow.connection import Connection
     from ematix_flow.strategy import Strategy
@@ -78,6 +78,8 @@ def pipeline_decorator(
 
     def decorate(fn: Callable[..., Any]) -> DeclaredPipeline:
         own_name = name or str(getattr(fn, "__name__", ""))
+        if not own_name and callable(fn):
+            raise TypeError(f"An object of type {type(fn).__name__} has no name that the pipeline could take. Give name=.")
         declaration = Declaration(
             own_name, loads_of(own_name), targets is not None, source_connection, target_connection, parts, continue_on_failure
         )
@@ -137,6 +139,7 @@ class DeclaredPipeline:
             returned = self.returned(source, target)
             if isinstance(returned, dict):
                 return returned
+            self.check_returned(returned)
             if not declared.several:
                 return self._load(declared.loads[0], returned, source, connections.open(declared.target_connection))
             results: dict[str, Any] = {}
@@ -147,7 +150,7 @@ class DeclaredPipeline:
                 except Exception as error:
                     if not declared.continue_on_failure:
                         raise
-                    errors[each.key] = str(error)
+                    errors[each.key] = str(error) or type(error).__name__
             return {"results": results, "errors": errors} if errors else results
 
     def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Any:
@@ -169,24 +172,38 @@ class DeclaredPipeline:
     def returned(self, source: Any, target: Any) -> object:
         """What the function returns, called with the connections that it asks for."""
         returned = self._fn(*(() if self._arity == 0 else (source,) if self._arity == 1 else (source, target)))
-        return _awaited(returned) if inspect.iscoroutine(returned) else returned
+        if inspect.isawaitable(returned):
+            from ematix_flow.pipeline.awaiting import awaited
 
-    def source_of(self, each: TargetLoad, returned: object, connection: Any) -> Source:
-        """Where the rows of a target come from, by what the function returned (and no dict)."""
-        if isinstance(returned, Source):
-            return returned
-        if isinstance(returned, str):
-            return Source(connection, returned)
-        if returned is not None:
-            raise TypeError(
-                f"The pipeline {self._declaration.name!r} returned an object of type {type(returned).__name__}. "
-                "It returns SQL (str), a Source, a dict, or None with source_table=."
-            )
-        if self._declaration.source_table is None:
+            return awaited(returned)
+        return returned
+
+    def check_returned(self, returned: object) -> None:
+        """Refuse what the function must not return; a dict is no business of the load.
+
+        Raises:
+            TypeError: something else than SQL, a Source, a dict or None.
+            RuntimeError: None, and there is no ``source_table``.
+        """
+        if returned is None and self._declaration.source_table is None:
             raise RuntimeError(
                 f"The pipeline {self._declaration.name!r} returned None and has no source_table=. "
                 "Return the SQL of the source, or give source_table=."
             )
+        if returned is not None and not isinstance(returned, (str, Source)):
+            raise TypeError(
+                f"The pipeline {self._declaration.name!r} returned an object of type {_type_name(returned)}. "
+                "It returns SQL (str), an ematix_flow.Source, a dict, or None with source_table=."
+            )
+
+    def source_of(self, each: TargetLoad, returned: object, connection: Any) -> Source:
+        """Where the rows of a target come from, by what the function returned (and no dict)."""
+        self.check_returned(returned)
+        if isinstance(returned, Source):
+            return returned
+        if isinstance(returned, str):
+            return Source(connection, returned)
+        assert self._declaration.source_table is not None  # or the check had refused it
         return Source(connection, table_query(each.table, self._declaration.source_table, each.column_map))
 
     def preview(self) -> NoReturn:
@@ -219,17 +236,9 @@ class _Connections:
         return self._by_name[name]
 
 
-def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns, run in an event loop of its own; in a thread of its own where this one has a loop, as in Jupyter."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(1, "ematix-flow") as thread:
-        return thread.submit(asyncio.run, coroutine).result()
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def arity(fn: Callable[..., Any]) -> int:
@@ -239,8 +248,14 @@ def arity(fn: Callable[..., Any]) -> int:
         TypeError: three or more, a keyword-only one without default, or something that is no plain function.
     """
     name = getattr(fn, "__name__", repr(fn))
+    if isinstance(fn, type):
+        raise TypeError(f"@ematix.pipeline decorates a function, not the class {name}. A table class is made by @ematix.table.")
+    if isinstance(fn, DeclaredPipeline):
+        raise TypeError(f"{name} is a pipeline already. For several tables give one @ematix.pipeline several targets: targets=[...].")
     if not callable(fn):
         raise TypeError(f"@ematix.pipeline decorates a function, not an object of type {type(fn).__name__}.")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(f"The pipeline function {name} is a generator (it has a yield). It returns SQL, and the rows come from there.")
     parameters = inspect.signature(fn).parameters.values()
     for parameter in parameters:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty:
