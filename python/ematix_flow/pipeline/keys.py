@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from typing import TYPE_CHECKING
 
+from ematix_flow.pipeline.warning import warn_user
 from ematix_flow.table import column_names
 
 if TYPE_CHECKING:
@@ -55,18 +54,7 @@ def key_columns(target: type[ManagedTable], *, passed: Sequence[str] | None, pip
 
 
 def _warn(target: type[ManagedTable], chosen: list[str], primary: list[str], origin: str, pipeline_name: str | None) -> None:
-    warnings.warn(
+    warn_user(
         f"The pipeline {pipeline_name or f'{target.__schema__}.{target.__tablename__}'!r} takes its keys ({', '.join(chosen)}) from "
-        f"{origin} of {target.__name__}; they differ from its primary key ({', '.join(primary)}). Give keys= to silence this.",
-        UserWarning,
-        stacklevel=_depth_of_caller(),
+        f"{origin} of {target.__name__}; they differ from its primary key ({', '.join(primary)}). Give keys= to silence this."
     )
-
-
-def _depth_of_caller() -> int:
-    """The stack level, seen from _warn, of the first frame outside this package: the user's line is the one to show."""
-    depth = 2
-    frame = sys._getframe(depth)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("ematix_flow."):
-        frame, depth = frame.f_back, depth + 1
-    return depth

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ematix_flow import _core, config
 from ematix_flow.connection import Connection, call
 from ematix_flow.pipeline.registry import _REGISTRY, register
+from ematix_flow.pipeline.warning import warn_user
 from ematix_flow.result import Result
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Pipeline:
             answer = call("sync", message | {"spec": found["spec"], "augment": False, "pipeline_name": wanted["name"], "on_drift": drift})
         answer.pop("differences", None)
         for warning in answer.pop("warnings", None) or ():
-            warnings.warn(warning, UserWarning, stacklevel=2)
+            warn_user(warning)
         return Result(answer)
 
     def register(self) -> Pipeline:

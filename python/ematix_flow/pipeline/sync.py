@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -14,6 +13,7 @@ from ematix_flow.arguments import number_or_none
 from ematix_flow.connection import Connection, call
 from ematix_flow.errors import InvalidSpec
 from ematix_flow.pipeline.keys import key_columns
+from ematix_flow.pipeline.warning import warn_user
 from ematix_flow.result import Result
 from ematix_flow.source import Source
 from ematix_flow.strategy import Strategy, merged_with
@@ -152,11 +152,11 @@ def load(
     described = message(target=target, query=source.query, mode=mode, pipeline_name=pipeline_name, dry_run=dry_run, **options)
     answer = call("sync", connections | described)
     for warning in answer.pop("warnings", None) or ():
-        warnings.warn(warning, UserWarning, stacklevel=3)
+        warn_user(warning)
     differences = answer.pop("differences", None)
     if differences:
         table = f"{target.__schema__}.{target.__tablename__}"
-        warnings.warn(f"The table {table} is not as declared: {'; '.join(differences)}.", UserWarning, stacklevel=3)
+        warn_user(f"The table {table} is not as declared: {'; '.join(differences)}.")
     return Result(answer)
 
 
