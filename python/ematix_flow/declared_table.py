@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 import types
 import typing
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ematix_flow.markers import _NaturalKeyMarker, _NullableMarker, _PkMarker, natural_key, nullable, pk
 from ematix_flow.table import ManagedTable
-from ematix_flow.types import Column, ColumnType, Nullable, column_type
+from ematix_flow.types import Column, ColumnType, Nullable, Numeric, String, column_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,8 @@ def _refuse_stacking(cls: type) -> None:
     if not isinstance(cls, type):
         raise TypeError(f"@ematix.table decorates a class, not an object of type {type(cls).__name__}.")
     library = None
-    if hasattr(cls, "__pydantic_fields__") or (hasattr(cls, "__fields__") and any(base.__name__ == "BaseModel" for base in cls.__mro__)):
+    # The names in the MRO come first: asking some versions of pydantic for __fields__ makes them warn.
+    if hasattr(cls, "__pydantic_fields__") or (any(base.__name__ == "BaseModel" for base in cls.__mro__) and _has_fields(cls)):
         library = "pydantic (BaseModel)"
     elif hasattr(cls, "__attrs_attrs__"):
         library = "attrs"
@@ -70,6 +72,10 @@ def _refuse_stacking(cls: type) -> None:
         library = "dataclass"
     if library:
         raise TypeError(f"The class {cls.__name__} is already made by {library}. A table class is a plain class: keep the two apart.")
+
+
+def _has_fields(cls: type) -> bool:
+    return any("__fields__" in vars(base) or "model_fields" in vars(base) for base in (*cls.__mro__, type(cls)))
 
 
 class _Annotation:
@@ -103,7 +109,9 @@ class _Annotation:
             self.add(annotation.inner)
         elif typing.get_origin(annotation) is typing.Annotated:
             first, *markers = typing.get_args(annotation)
-            self.add(first)
+            numbers = tuple(itertools.takewhile(lambda marker: type(marker) is int, markers))
+            del markers[: len(numbers)]
+            self.add(self._sized(first, numbers) if numbers else first)
             for marker in markers:
                 self._mark(marker)
         elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -123,6 +131,17 @@ class _Annotation:
             return column_type(annotation)
         except TypeError as error:
             raise TypeError(f"The column {self._where()}: {error}") from None
+
+    def _sized(self, bare: object, numbers: tuple[int, ...]) -> object:
+        """``Annotated[String, 64]``: ``String[64]`` as type checkers can read it, too."""
+        if not (isinstance(bare, type) and issubclass(bare, (String, Numeric))):
+            raise TypeError(
+                f"The column {self._where()}: {numbers[0]} is no marker. Only String and Numeric take numbers, as in Annotated[String, 64]."
+            )
+        try:
+            return bare[numbers if len(numbers) > 1 else numbers[0]]  # type: ignore[index]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"The column {self._where()}: {error}") from None
 
     def _mark(self, marker: object) -> None:
         if isinstance(marker, _PkMarker):

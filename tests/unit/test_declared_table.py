@@ -181,7 +181,7 @@ def test_mixins_stay() -> None:
         (Numeric, "The column T.c: Numeric needs precision and scale: Numeric[12, 2]."),
         (ColumnType, "The column T.c: ColumnType is no column type. Use one of ematix_flow.types, such as BigInt, Text or String[64]."),
         (Annotated[BigInt, pk], "The column T.c: the marker pk is not called. Write pk()."),
-        (Annotated[BigInt, 5], "The column T.c: 5 is no marker. Markers are pk(), natural_key() and nullable()."),
+        (Annotated[BigInt, 5], "The column T.c: 5 is no marker. Only String and Numeric take numbers, as in Annotated[String, 64]."),
         ("Nowhere", "The column T.c is annotated 'Nowhere', which cannot be read: name 'Nowhere' is not defined."),
     ],
 )
