@@ -66,6 +66,7 @@ lint-python: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/python -m pytest -q tests/policy/test_imports.py
 
 wheel: $(VENV)/.dev ## one wheel for CPython 3.11 and newer, in dist/

@@ -25,10 +25,18 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # type checkers read it as true; importing it from typing would cost more than this whole module
 if TYPE_CHECKING:
-    from typing import Any
-
     from ematix_flow import _core, config, pipeline
+    from ematix_flow import cli as cli
+    from ematix_flow import embedded as embedded
+    from ematix_flow import errors as errors
+    from ematix_flow import markers as markers
+    from ematix_flow import result as result
+    from ematix_flow import source as source
+    from ematix_flow import strategy as strategy
+    from ematix_flow import table as table
+    from ematix_flow import types as types
     from ematix_flow.config import connect
+    from ematix_flow.connection import Connection
     from ematix_flow.errors import (
         AuthenticationFailed,
         CommitUnknown,
@@ -90,6 +98,7 @@ if TYPE_CHECKING:
 # Where each name comes from.
 _NAMES = {
     "config": "connect",
+    "connection": "Connection",
     "errors": (
         "AuthenticationFailed CommitUnknown ConfigError Conflict ConnectionFailed ConnectionLost DataError DeleteGuard "
         "DuplicateKeys EmatixError ForkUnsafeError InternalError InvalidIdentifier InvalidQuery InvalidSchedule "
@@ -124,6 +133,7 @@ __all__ = [
     "CommitUnknown",
     "ConfigError",
     "Conflict",
+    "Connection",
     "ConnectionFailed",
     "ConnectionLost",
     "DataError",
@@ -175,18 +185,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, and keep it."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # or every misspelled name of the package would be one
 
-    if name in _HOME:
-        value = getattr(import_module(f"ematix_flow.{_HOME[name]}"), name)
-    elif name in _SUBMODULES:
-        value = import_module(f"ematix_flow.{name}")
-    else:
-        raise AttributeError(f"module 'ematix_flow' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import what is asked for, and keep it."""
+        from importlib import import_module
+
+        if name in _HOME:
+            value = getattr(import_module(f"ematix_flow.{_HOME[name]}"), name)
+        elif name in _SUBMODULES:
+            value = import_module(f"ematix_flow.{name}")
+        else:
+            raise AttributeError(f"module 'ematix_flow' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

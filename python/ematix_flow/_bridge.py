@@ -82,7 +82,7 @@ def _native() -> ModuleType:
     return _native
 
 
-def _run(op: str, args: Mapping[str, Any], stream: object | None, progress: Progress | None) -> tuple[Any, Any]:
+def _run(op: str, args: Mapping[str, Any], stream: Any, progress: Progress | None) -> tuple[Any, Any]:
     native = _native()
     message = _message(op, args)
     capsule = stream.__arrow_c_stream__() if hasattr(stream, "__arrow_c_stream__") else stream

@@ -7,7 +7,7 @@ import itertools
 import sys
 import types
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ematix_flow.markers import _NaturalKeyMarker, _NullableMarker, _PkMarker, natural_key, nullable, pk
 from ematix_flow.table import ManagedTable
@@ -54,8 +54,9 @@ def declare_table(cls: type, attributes: dict[str, Any], scope: Mapping[str, Any
     bases = tuple(base for base in cls.__bases__ if base is not object)
     if not issubclass(cls, ManagedTable):
         bases += (ManagedTable,)
-    # type() and not a class statement: the metaclass of the bases decides, and a column may have any name.
-    return type(cls)(cls.__name__, bases, body | attributes | columns)
+    # No class statement: the metaclass of the bases decides, and a column may have any name.
+    metaclass: Any = type(cls)
+    return cast("type[ManagedTable]", metaclass(cls.__name__, bases, body | attributes | columns))
 
 
 def _refuse_stacking(cls: type) -> None:
@@ -109,7 +110,7 @@ class _Annotation:
             self.add(annotation.inner)
         elif typing.get_origin(annotation) is typing.Annotated:
             first, *markers = typing.get_args(annotation)
-            numbers = tuple(itertools.takewhile(lambda marker: type(marker) is int, markers))
+            numbers = list(itertools.takewhile(lambda marker: type(marker) is int, markers))
             del markers[: len(numbers)]
             self.add(self._sized(first, numbers) if numbers else first)
             for marker in markers:
@@ -132,14 +133,14 @@ class _Annotation:
         except TypeError as error:
             raise TypeError(f"The column {self._where()}: {error}") from None
 
-    def _sized(self, bare: object, numbers: tuple[int, ...]) -> object:
+    def _sized(self, bare: object, numbers: list[int]) -> object:
         """``Annotated[String, 64]``: ``String[64]`` as type checkers can read it, too."""
         if not (isinstance(bare, type) and issubclass(bare, (String, Numeric))):
             raise TypeError(
                 f"The column {self._where()}: {numbers[0]} is no marker. Only String and Numeric take numbers, as in Annotated[String, 64]."
             )
         try:
-            return bare[numbers if len(numbers) > 1 else numbers[0]]  # type: ignore[index]
+            return bare[tuple(numbers) if len(numbers) > 1 else numbers[0]]  # type: ignore[index]
         except (TypeError, ValueError) as error:
             raise type(error)(f"The column {self._where()}: {error}") from None
 

@@ -6,19 +6,21 @@ import functools
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
     from decimal import Decimal
 
-    from ematix_flow.pipeline.declared import DeclaredPipeline
+    from ematix_flow.pipeline.declared import DeclaredPipeline, Function
+    from ematix_flow.pipeline.sync import Mode
     from ematix_flow.strategy import Strategy
     from ematix_flow.table import ManagedTable
 
 __all__ = ["Target", "ematix"]
 
+Table = TypeVar("Table")
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
@@ -72,11 +74,13 @@ class _Ematix:
         *,
         schema: str,
         name: str | None = None,
-        mode: str | None = None,
+        mode: Mode | None = None,
         event_timestamp_column: str | None = None,
         ttl: timedelta | None = None,
-    ) -> Callable[[type], type[ManagedTable]]:
+    ) -> Callable[[type[Table]], type[Table]]:
         """A class decorator: the annotations of the class become the columns of a table.
+
+        The result is a subclass of ``ManagedTable``. For type checkers it stays the class as it is written, whose columns are ``Column``s.
 
         Args:
             schema: the schema in PostgreSQL.
@@ -107,12 +111,13 @@ class _Ematix:
         # String annotations may use names of the function around the class; a copy, so that no frame is kept.
         scope = dict(sys._getframe(2).f_locals)  # 1 is _with_parentheses
 
-        def decorate(cls: type) -> type[ManagedTable]:
+        def decorate(cls: type[Table]) -> type[Table]:
             from ematix_flow.declared_table import declare_table
 
             attributes: dict[str, Any] = {"__schema__": schema, "__tablename__": name or snake_case(cls.__name__)}
             defaults = {"__mode__": mode, "__event_timestamp_column__": event_timestamp_column, "__ttl__": ttl}
-            return declare_table(cls, attributes | {key: value for key, value in defaults.items() if value is not None}, scope)
+            attributes |= {key: value for key, value in defaults.items() if value is not None}
+            return cast("type[Table]", declare_table(cls, attributes, scope))
 
         return decorate
 
@@ -123,7 +128,7 @@ class _Ematix:
         target: type[Any] | None = None,
         targets: Sequence[Target] | None = None,
         schedule: str | None,
-        mode: str | None = None,
+        mode: Mode | None = None,
         name: str | None = None,
         source_connection: str | None = None,
         target_connection: str | None = None,
@@ -133,23 +138,23 @@ class _Ematix:
         update_columns: Sequence[str] | None = None,
         compare_columns: Sequence[str] | None = None,
         event_timestamp_column: str | None = None,
-        handle_deletes: str | None = None,
+        handle_deletes: Literal["hard", "soft"] | None = None,
         incremental_column: str | None = None,
-        on_drift: str = "error",
-        force_path: str | None = None,
+        on_drift: Literal["error", "warn", "evolve"] = "error",
+        force_path: Literal["same_db", "cross_db"] | None = None,
         continue_on_failure: bool = False,
         transforms_pre: Sequence[object] | None = None,
         transforms_post: Sequence[object] | None = None,
         continue_on_failure_post: bool = False,
         ttl: timedelta | None = None,
         strategy: Strategy | None = None,
-        on_busy: str = "wait",
+        on_busy: Literal["wait", "skip", "fail"] = "wait",
         lock_timeout: timedelta | float | None = None,
         lag: timedelta | float | Decimal | None = None,
         max_delete_fraction: float | None = None,
         watermark_cap: bool | None = None,
         progress: str = "none",
-    ) -> Callable[[Callable[..., Any]], DeclaredPipeline]:
+    ) -> Callable[[Function], DeclaredPipeline[Function]]:
         """A function decorator: the function returns the SQL of the source, and calling it without arguments loads the target.
 
         The function takes nothing (the rows come from ``source_table``), the connection its SQL runs on, or source and target connection.
@@ -201,17 +206,17 @@ class _Ematix:
         self,
         target_class: type[Any],
         *,
-        mode: str | None = None,
+        mode: Mode | None = None,
         target_connection: str | None = None,
         keys: Sequence[str] | None = None,
         update_columns: Sequence[str] | None = None,
         compare_columns: Sequence[str] | None = None,
         event_timestamp_column: str | None = None,
-        handle_deletes: str | None = None,
+        handle_deletes: Literal["hard", "soft"] | None = None,
         column_map: Mapping[str, str] | None = None,
         ttl: timedelta | None = None,
         strategy: Strategy | None = None,
-        on_busy: str = "wait",
+        on_busy: Literal["wait", "skip", "fail"] = "wait",
         lock_timeout: timedelta | float | None = None,
         lag: timedelta | float | Decimal | None = None,
         max_delete_fraction: float | None = None,

@@ -135,7 +135,7 @@ def _check_declaration(cls: type[ManagedTable]) -> None:
         cls.__merge_keys__ = column_names(f"__merge_keys__ of the table class {cls.__name__}", cls.__merge_keys__)
 
 
-def column_names(what: str, value: object) -> tuple[str, ...]:
+def column_names(what: str, value: Any) -> tuple[str, ...]:
     """Any sequence of column names as a tuple.
 
     >>> column_names("keys", ["id", "region"])
@@ -147,7 +147,7 @@ def column_names(what: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         raise TypeError(f"{what} is a sequence of column names, not the text {value!r}. Write ({value!r},).")
     try:
-        names: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
+        names: tuple[object, ...] = tuple(value)
     except TypeError:
         raise TypeError(f"{what} is a sequence of column names, not {type(value).__name__}.") from None
     for name in names:

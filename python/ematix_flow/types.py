@@ -13,7 +13,7 @@ Every type is a class. An instance describes one type of PostgreSQL; ``to_spec()
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
 
 __all__ = [
     "JSON",
@@ -42,6 +42,14 @@ class ColumnType:
 
     __slots__ = ()
     _kind: ClassVar[str] = ""
+
+    if TYPE_CHECKING:  # what @ematix.table makes of an annotation: Customers.email is a Column. In a Column itself, `type` is the type.
+
+        @overload
+        def __get__(self, instance: Column, owner: type[Any], /) -> Self: ...
+        @overload
+        def __get__(self, instance: object, owner: type[Any], /) -> Column: ...
+        def __get__(self, instance: object, owner: type[Any], /) -> Any: ...
 
     def to_spec(self) -> dict[str, Any]:
         """The type as the engine reads it, a new dict at each call.

@@ -19,7 +19,7 @@ def releases() -> dict[str, list[dict[str, str]]]:
     {'2022-04-06': 6565, '2023-06-30': 7586, '2024-08-06': 7867, '2026-09-05': 7884}
     """
     found: dict[str, list[dict[str, str]]] = {}
-    text = (resources.files(__package__) / "airports.csv").read_bytes().decode("utf-8")
+    text = (resources.files(__name__) / "airports.csv").read_bytes().decode("utf-8")
     for row in csv.DictReader(io.StringIO(text, newline="")):
         found.setdefault(row["released"], []).append(row)
     return dict(sorted(found.items()))

@@ -6,7 +6,7 @@ import functools
 import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from ematix_flow import config
 from ematix_flow.pipeline.registry import register
@@ -16,10 +16,18 @@ from ematix_flow.pipeline.targets import TargetLoad, one_target, several_targets
 from ematix_flow.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ematix_flow.connection import Connection
+    from ematix_flow.result import Result
     from ematix_flow.strategy import Strategy
+
+    Returned = str | Source | dict[Any, Any] | None
+    Returning = Returned | Awaitable[Returned]
+    AnyFunction = Callable[[], Returning] | Callable[[Connection], Returning] | Callable[[Connection, Connection], Returning]
+
+#: What may be decorated: a function of no, one or two connections that returns SQL, a Source, a dict or None, or awaits it.
+Function = TypeVar("Function", bound="AnyFunction")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -48,7 +56,7 @@ def pipeline_decorator(
     progress: str,
     continue_on_failure: bool,
     **options: Any,
-) -> Callable[[Callable[..., Any]], DeclaredPipeline]:
+) -> Callable[[Function], DeclaredPipeline[Function]]:
     """What ``@ematix.pipeline`` does; ``options`` are those of ``sync``, and those of later work."""
     if target is None and targets is None:
         raise TypeError("@ematix.pipeline lacks target=, the table class to load, or targets=, a list of ematix.target(...).")
@@ -76,7 +84,7 @@ def pipeline_decorator(
 
     loads_of("")  # what is wrong is said before there is a function
 
-    def decorate(fn: Callable[..., Any]) -> DeclaredPipeline:
+    def decorate(fn: Function) -> DeclaredPipeline[Function]:
         own_name = name or str(getattr(fn, "__name__", ""))
         if not own_name and callable(fn):
             raise TypeError(f"An object of type {type(fn).__name__} has no name that the pipeline could take. Give name=.")
@@ -102,12 +110,16 @@ class Declaration:
     continue_on_failure: bool = False
 
 
-class DeclaredPipeline:
+class DeclaredPipeline(Generic[Function]):
     """A decorated function: calling it without arguments runs the pipeline and returns the result of the load."""
 
-    def __init__(self, fn: Callable[..., Any], declaration: Declaration) -> None:
-        functools.update_wrapper(self, fn)
-        self._fn = fn
+    __name__: str
+    __qualname__: str
+    __wrapped__: Function
+
+    def __init__(self, fn: Function, declaration: Declaration) -> None:
+        self._fn = cast("Callable[..., Any]", fn)
+        functools.update_wrapper(self, self._fn)
         self._declaration = declaration
         self._arity = arity(fn)
         if self._arity == 0 and declaration.source_table is None:
@@ -116,7 +128,7 @@ class DeclaredPipeline:
                 "Give source_table='schema.table', or a function with a parameter for the connection."
             )
 
-    def __call__(self) -> Any:
+    def __call__(self) -> dict[str, Any]:
         """Run the pipeline now.
 
         Returns:
@@ -153,7 +165,7 @@ class DeclaredPipeline:
                     errors[each.key] = str(error) or type(error).__name__
             return {"results": results, "errors": errors} if errors else results
 
-    def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Any:
+    def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Result:
         return load(
             target=each.table,
             source=self.source_of(each, returned, source),
@@ -216,7 +228,7 @@ class DeclaredPipeline:
 
     def __reduce__(self) -> str:
         # By name, as a function is pickled: the name stands for this object, not for the function in it.
-        return str(self.__qualname__)  # type: ignore[attr-defined]
+        return self.__qualname__
 
     def __repr__(self) -> str:
         return f"<pipeline {self._declaration.name!r} into {', '.join(each.key for each in self._declaration.loads)}>"

@@ -84,9 +84,9 @@ def register(*, name: str, schedule: str | None) -> Callable[[Function], Functio
     return decorate
 
 
-def _runs_again(old: object, new: object) -> bool:
+def _runs_again(old: Any, new: Any) -> bool:
     """Whether a function of a notebook or a prompt is defined anew, by the same cell or a changed one. A script that has two is not."""
-    old, new = inspect.unwrap(old), inspect.unwrap(new)  # type: ignore[arg-type]
+    old, new = inspect.unwrap(old), inspect.unwrap(new)
     if not (isinstance(old, FunctionType) and isinstance(new, FunctionType)):
         return False
     if not old.__module__ == new.__module__ == "__main__" or old.__qualname__ != new.__qualname__ or new.__name__ == "<lambda>":
