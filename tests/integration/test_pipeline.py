@@ -12,6 +12,7 @@ import pytest
 from ematix_flow import (
     DuplicateKeys,
     EmatixError,
+    InvalidQuery,
     ManagedTable,
     SchemaDrift,
     Source,
@@ -134,6 +135,38 @@ def test_source_table_with_a_column_map(default: str, psql: Any) -> None:
 
     assert orders()["rows_inserted"] == 1
     assert rows(psql) == [(1, "x", Decimal("5.00"))]
+
+
+def test_names_of_a_source_table_that_need_quotes(default: str, psql: Any) -> None:
+    @ematix.table(schema="warehouse")
+    class Odd:
+        order: Annotated[BigInt, pk()]
+        Total: BigInt
+
+    psql('CREATE SCHEMA "My Shop" CREATE TABLE "select" ("order" int, "grand total" int)')
+    psql("""INSERT INTO "My Shop"."select" VALUES (1, 5)""")
+
+    @ematix.pipeline(target=Odd, mode="merge", schedule=None, source_table="My Shop.select", column_map={"Total": "grand total"})
+    def odd() -> None:
+        return None
+
+    assert odd()["rows_inserted"] == 1
+    assert psql('SELECT "order", "Total" FROM warehouse.odd') == [(1, 5)]
+
+
+@pytest.mark.parametrize("path", ["same_db", "cross_db"])
+def test_a_source_table_that_lacks_a_column(default: str, psql: Any, path: str) -> None:
+    psql("CREATE SCHEMA shop CREATE TABLE orders (id int, name text)")
+
+    @ematix.pipeline(
+        target=Customers, mode="merge", schedule=None, source_table="shop.orders", column_map={"balance": "amount"}, force_path=path
+    )
+    def orders() -> None:
+        return None
+
+    with pytest.raises(InvalidQuery) as raised:
+        orders()
+    assert str(raised.value) == 'The source query cannot be run. ERROR: column "amount" does not exist'
 
 
 def test_truncate_and_source_object(default: str, psql: Any, conn: Any) -> None:

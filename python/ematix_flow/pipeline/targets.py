@@ -98,8 +98,6 @@ def several_targets(
     for target in targets:
         if not isinstance(target, Target):
             raise TypeError(f"targets= of @ematix.pipeline is a non-empty list of ematix.target(...), and holds {target!r}.")
-        if target.progress != "none":
-            raise NotImplementedError(f"progress={target.progress!r} is not implemented yet.")
         table = target.target_class
         own = {field.name: getattr(target, field.name) for field in fields(Target) if getattr(target, field.name) != field.default}
         for part in ("target_class", "target_connection", "column_map", "strategy", "mode"):
