@@ -63,6 +63,8 @@ def _refuse_stacking(cls: type) -> None:
     """Refuse classes that another library has already rebuilt around the same annotations."""
     if not isinstance(cls, type):
         raise TypeError(f"@ematix.table decorates a class, not an object of type {type(cls).__name__}.")
+    if issubclass(cls, ManagedTable) and cls.__columns__:
+        raise TypeError(f"The class {cls.__name__} is a table class already. @ematix.table takes a plain class, once.")
     library = None
     # The names in the MRO come first: asking some versions of pydantic for __fields__ makes them warn.
     if hasattr(cls, "__pydantic_fields__") or (any(base.__name__ == "BaseModel" for base in cls.__mro__) and _has_fields(cls)):

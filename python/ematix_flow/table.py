@@ -124,6 +124,12 @@ def _check_declaration(cls: type[ManagedTable]) -> None:
         if not isinstance(value, str):
             raise TypeError(f"{attribute} of the table class {cls.__name__} is a str, not {type(value).__name__}.")
     if not cls.__columns__:
+        parents = [base.__name__ for base in cls.__mro__[1:] if getattr(base, "__columns__", ())]
+        if parents and "__annotations__" in vars(cls):
+            raise TypeError(
+                f"The class {cls.__name__} derives from the table class {parents[0]}, whose columns it does not get. "
+                "Under @ematix.table write a plain class with all its columns."
+            )
         raise TypeError(
             f"The table class {cls.__name__} has no Column of its own. Declare at least one: id = Column(BigInt, primary_key=True)."
         )

@@ -15,6 +15,7 @@ import pytest
 
 from ematix_flow import config, ematix, natural_key, pipeline, pk
 from ematix_flow import types as column_types
+from ematix_flow.strategy import SCD2
 from ematix_flow.table import ManagedTable
 from ematix_flow.types import BigInt, Column, Numeric, String, Text
 
@@ -147,6 +148,23 @@ PIPELINES: list[Refusal] = [
     ("name= no text", lambda: declare(name=5), TypeError, "name is a str, not int."),
     ("source_connection= no text", lambda: declare(source_connection=5), TypeError, "source_connection is a str, not int."),
     ("target_connection= no text", lambda: declare(target_connection=5), TypeError, "target_connection is a str, not int."),
+    ("keys= one text", lambda: declare(mode="merge", keys="id"),
+     TypeError, "keys is a sequence of column names, not the text 'id'. Write ('id',)."),
+    ("update_columns= no texts", lambda: declare(mode="merge", update_columns=[1]),
+     TypeError, "update_columns holds 1, which is no column name."),
+    ("compare_columns= of a target", lambda: several(ematix.target(Orders, mode="scd2", compare_columns="note")),
+     TypeError, "compare_columns is a sequence of column names, not the text 'note'. Write ('note',)."),
+    ("ttl= no timedelta", lambda: declare(mode="scd2", ttl=60), TypeError, "ttl is a datetime.timedelta, not int."),
+    ("lag= no number", lambda: declare(mode="merge", lag="1 hour"),
+     TypeError, "lag is a datetime.timedelta or a number, not str."),
+    ("lock_timeout=0", lambda: declare(lock_timeout=0),
+     ValueError, "lock_timeout is more than 0 and at most 2147483 seconds, not 0."),
+    ("an option of another strategy", lambda: declare(mode=None, strategy=SCD2(replace="diff")),
+     TypeError, "SCD2.__init__() got an unexpected keyword argument 'replace'"),
+    ("an option given twice", lambda: declare(mode=None, strategy=SCD2(keys=["id"]), keys=["id"]),
+     ValueError, "keys is given both as keys= and as SCD2(keys=...). Leave one of them out."),
+    ("mode= and another strategy", lambda: declare(mode="merge", strategy=SCD2()),
+     ValueError, "mode='merge' and strategy=SCD2(...) contradict each other: SCD2 is mode 'scd2'. Leave mode out."),
     ("continue_on_failure= no bool", lambda: declare(continue_on_failure="yes"),
      TypeError, "continue_on_failure is True or False, not str."),
     ("ematix.target of no table", lambda: ematix.target(int, mode="append"),
@@ -165,6 +183,11 @@ TABLES: list[Refusal] = [
      TypeError, "name of @ematix.table is a str, not int."),
     ("a function", lambda: ematix.table(schema="s")(len),  # type: ignore[type-var]
      TypeError, "@ematix.table decorates a class, not an object of type builtin_function_or_method."),
+    ("a table class", lambda: ematix.table(schema="s")(Orders),
+     TypeError, "The class Orders is a table class already. @ematix.table takes a plain class, once."),
+    ("a class below a table class", lambda: type("T", (Orders,), {"__annotations__": {"c": BigInt}}),
+     TypeError, ("The class T derives from the table class Orders, whose columns it does not get. "
+     "Under @ematix.table write a plain class with all its columns.")),
     ("a dataclass", lambda: ematix.table(schema="s")(Dataclass),
      TypeError, f"The class Dataclass is already made by dataclass. {STACKED}"),
     ("an attrs class", lambda: table(__attrs_attrs__=()),

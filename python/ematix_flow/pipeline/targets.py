@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ematix_flow.namespace import Target
 from ematix_flow.pipeline.source_table import checked_column_map
+from ematix_flow.pipeline.sync import message
 from ematix_flow.strategy import merged_with
 from ematix_flow.table import ManagedTable
 
@@ -128,4 +129,6 @@ def _with_class_defaults(target: type[ManagedTable], mode: str | None, options: 
             load["event_timestamp_column"] = target.__event_timestamp_column__
         if load["ttl"] is None:
             load["ttl"] = target.__ttl__
+    # What cannot be sent is refused here; key columns are looked for, and warned about, when it runs.
+    message(target=target, query="", pipeline_name=None, **{**load, "keys": load["keys"] or ()})
     return load
