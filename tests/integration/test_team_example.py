@@ -46,11 +46,12 @@ PIPELINES = [
     "orders_without_customer",
 ]
 
-#: Commands that are tried on the module as a whole, once, and on each pipeline, each day before it runs. One line each.
-MODULE_COMMANDS = (
-    ("list",),
-    ("list", "--format", "json"),
-)
+# Commands beside ``run``, one line each; the name of the pipeline comes after the first word.
+#: Of the module as a whole, once.
+OF_THE_MODULE: tuple[tuple[str, ...], ...] = (("list",), ("list", "--format", "json"))
+#: Of each pipeline, once, before anything has run.
+OF_EACH_PIPELINE: tuple[tuple[str, ...], ...] = ()
+#: Of each pipeline, each day before it runs.
 BEFORE_EACH_RUN: tuple[tuple[str, ...], ...] = ()
 
 #: What differs from run to run, and what stands in its place. Times of the data are all before 2026 or in 2099.
@@ -112,6 +113,10 @@ def by_command(*words: str) -> str:
     return normalised(f"$ flow {' '.join(words)}\n{done.stdout}{done.stderr}{status}") + "\n"
 
 
+def each(*commands: tuple[str, ...]) -> str:
+    return "".join(by_command(words[0], name, *words[1:]) for name in PIPELINES for words in commands)
+
+
 def by_call(name: str) -> str:
     """The result of a call of a pipeline, as ``flow run`` prints it."""
     return normalised(json.dumps(jsonable(pipeline.run_pipeline(name)), default=str))
@@ -154,13 +159,12 @@ def runs(*databases: Database) -> str:
 
 
 def test_by_the_installed_command(shop: Database, database: Database, stored: Callable[[str, str], None]) -> None:
-    def day() -> str:
-        return "".join(by_command(words[0], name, *words[1:]) for name in PIPELINES for words in (*BEFORE_EACH_RUN, ("run",)))
-
-    stored("module.txt", "".join(by_command(*words) for words in MODULE_COMMANDS))
-    stored("first_day.txt", day())
+    stored("module.txt", "".join(by_command(*words) for words in OF_THE_MODULE))
+    if OF_EACH_PIPELINE:
+        stored("pipelines.txt", each(*OF_EACH_PIPELINE))
+    stored("first_day.txt", each(*BEFORE_EACH_RUN, ("run",)))
     next_day(shop)
-    stored("second_day.txt", day())
+    stored("second_day.txt", each(*BEFORE_EACH_RUN, ("run",)))
     stored("tables.txt", tables(database, shop))
     stored("run_history.txt", runs(database, shop))
 
