@@ -89,7 +89,7 @@ class _Ematix:
                 when the mode is scd2. With an event time, of several source rows of one key only the one with the greatest is taken.
 
         An annotation is a column type, ``| None`` when the column may be NULL, and ``Annotated[type, marker, ...]`` with ``pk()``,
-        ``natural_key()`` and ``nullable()``.
+        ``natural_key()`` and ``nullable()``. ``Annotated[String, 64]`` is ``String[64]`` for mypy, which takes no numbers in brackets.
 
         >>> from typing import Annotated
         >>> from ematix_flow import ematix, pk
@@ -158,8 +158,8 @@ class _Ematix:
         """A function decorator: the function returns the SQL of the source, and calling it without arguments loads the target.
 
         The function takes nothing (the rows come from ``source_table``), the connection its SQL runs on, or source and target connection.
-        It returns SQL, a ``Source``, a dict (the result; nothing is loaded), or None with ``source_table``. Connections are opened when the
-        pipeline runs and closed afterwards.
+        It returns SQL, a ``Source``, a dict (the result; nothing is loaded), or None with ``source_table``; an ``async def`` is awaited, also
+        where an event loop runs already. Connections are opened when the pipeline runs and closed afterwards.
 
         Args:
             target: the table class. Or ``targets``: a list of ``ematix.target(...)``, which load one after another, each in a transaction of
@@ -193,7 +193,8 @@ class _Ematix:
         <pipeline 'notes' into warehouse.notes>
 
         Raises:
-            TypeError: no target, or both kinds; no mode; a function with three or more parameters, or none and no ``source_table``.
+            TypeError: no target, or both kinds; no mode; an option of a wrong type; a function with three or more parameters, or none and no
+            ``source_table``, or one with a ``yield``.
             ValueError: ``source_table`` is not ``schema.table``; ``column_map`` names no column of the target; the name is registered.
             NotImplementedError: an option that this version does not have.
         """
