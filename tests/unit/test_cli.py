@@ -7,18 +7,18 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ematix_flow import config
-from ematix_flow.cli import main
+from ematix_flow.cli import _command, main
 from ematix_flow.cli._command import Command, Group
 from ematix_flow.cli._main import commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.unit.conftest import Engine
 
@@ -329,3 +329,10 @@ def test_reader_that_goes_away(module: str) -> None:
         assert started.stderr is not None
         started.stdout.close()
         assert (started.stderr.read(), started.wait()) == ("", 141)
+
+
+def test_every_exit_status_is_documented() -> None:
+    """The table of docs/cli.md has the constants, all of them and with their numbers."""
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    documented = dict(re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", text, re.MULTILINE))
+    assert documented == {str(value): name for name, value in vars(_command).items() if name.isupper() and type(value) is int}

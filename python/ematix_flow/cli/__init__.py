@@ -40,8 +40,9 @@ What a command keeps to:
 - ``help`` is one line, lower case, without a full stop; ``example`` is one or more lines that can be typed as they stand. ``flow --help``
   and the page of the command show them.
 - Results go to stdout with ``print``. Everything else goes to stderr.
-- ``run`` returns the exit status: 0 done, 1 the work failed, 2 the request was wrong (unknown name, unreachable, malformed).
-- To fail with a message, raise ``CommandError(message, exit_code=2, hint="...")``. It is printed as ``error: message`` and, on the next
+- ``run`` returns an exit status of ``_command``: ``DONE``, ``FAILED``, ``WRONG_REQUEST`` (unknown name, unreachable, malformed) or one of
+  those that a single command has. docs/cli.md has the table.
+- To fail with a message, raise ``CommandError(message, exit_code=WRONG_REQUEST, hint="...")``. It is printed as ``error: message`` and, on the next
   line, ``hint: ...``. An ``EmatixError`` that reaches ``main`` is printed in the same way with its own hint, exit status 1. No traceback
   is shown.
 - ``KeyboardInterrupt`` is left alone: ``main`` prints one line and returns 130.

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# The exit statuses, all of them; docs/cli.md has them as a table.
+DONE = 0
+FAILED = 1  # the work began and failed
+WRONG_REQUEST = 2  # an unknown name, an unreachable database, a broken module, wrong usage
+SKIPPED = 3  # the target was busy, and the run was to skip then
+FOUND = 4  # flow doctor found something
+CHANGES = 5  # flow dry-run --detailed-exitcode: the load would change something
+INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
+BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output went away, as in ``flow list | head -1``
+
+
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     """A command without arguments of its own."""
 
@@ -52,7 +63,7 @@ def program(folder: Path) -> str:
 class CommandError(Exception):
     """Ends a command with ``error: message`` on stderr, and with ``hint: ...`` on the next line when there is one."""
 
-    def __init__(self, message: str, *, exit_code: int = 1, hint: str = "") -> None:
+    def __init__(self, message: str, *, exit_code: int = FAILED, hint: str = "") -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.hint = hint

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ematix_flow
-from ematix_flow.cli._command import Command, CommandError, Group
+from ematix_flow.cli._command import BROKEN_PIPE, FAILED, INTERRUPTED, Command, CommandError, Group
 from ematix_flow.errors import EmatixError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
-BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of our output went away, as in ``flow list | head -1``
+_STATUSES = """\
+exit status: 0 done, 1 failed, 2 wrong request, 3 skipped because the target is busy,
+  4 flow doctor found something, 5 flow dry-run --detailed-exitcode has changes;
+  docs/cli.md has them all"""
 
 
 def commands() -> list[Command | Group]:
@@ -36,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="flow",
         description="Load, historise and read data in PostgreSQL.",
-        epilog=_examples("flow init my-project\nflow run --module pipelines customers"),
+        epilog=_examples("flow init my-project\nflow run --module pipelines customers") + f"\n\n{_STATUSES}",
         formatter_class=_Formatter,
     )
     top.add_argument("--version", action="version", version=f"ematix-flow {ematix_flow.__version__}")
@@ -113,7 +115,7 @@ def _run(args: argparse.Namespace) -> int:
         return BROKEN_PIPE
     except Exception as error:  # every failure ends in a message, none in a traceback
         show_exception(error)
-        return 1
+        return FAILED
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

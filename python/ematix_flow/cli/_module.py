@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import CommandError
+from ematix_flow.cli._command import WRONG_REQUEST, CommandError
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def import_module(name: str) -> None:
             hint = f"--module takes a dotted name, not a path: --module {dotted}"
         elif isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
             hint = f"There is no {error.name}.py or package {error.name} in the current directory, nor is it installed."
-        raise CommandError(f"cannot import the module {name!r}: {_reason(error)}", exit_code=2, hint=hint) from error
+        raise CommandError(f"cannot import the module {name!r}: {_reason(error)}", exit_code=WRONG_REQUEST, hint=hint) from error
 
 
 def _reason(error: BaseException) -> str:

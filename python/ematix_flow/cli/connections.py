@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import Command, CommandError, Group
+from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError, Group
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ def _list(args: argparse.Namespace) -> int:
     width = max(map(len, found), default=0)
     for name, redacted in found.items():
         print(f"{name:<{width}}  {redacted}")
-    return 0
+    return DONE
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def _check(args: argparse.Namespace) -> int:
 
     names = [args.name] if args.name is not None else list(config.list_connections())
     if not names:
-        raise CommandError("no connections are configured", exit_code=2, hint="Set one with: flow connections set default=-")
-    status = 0
+        raise CommandError("no connections are configured", exit_code=WRONG_REQUEST, hint="Set one with: flow connections set default=-")
+    status = DONE
     for name in names:
         reached, about = config.check_connection(name)
         if reached:
@@ -50,7 +50,7 @@ def _check(args: argparse.Namespace) -> int:
             reason, hint = about, ""
         unknown = reason.startswith(f'There is no connection "{name}"')
         show_error(reason if unknown else f"{name}: unreachable — {reason}", hint)
-        status = 2
+        status = WRONG_REQUEST
     return status
 
 
@@ -66,13 +66,15 @@ def _set(args: argparse.Namespace) -> int:
     if not equals:
         # The text may be a DSN with a password in it, so it is not repeated.
         raise CommandError(
-            "the argument has no '='", exit_code=2, hint="The form is NAME=DSN, or NAME=- to read the DSN from standard input."
+            "the argument has no '='", exit_code=WRONG_REQUEST, hint="The form is NAME=DSN, or NAME=- to read the DSN from standard input."
         )
     if dsn == "-":
         dsn = _read_dsn(name)
     if not name or not dsn.strip():
         what = "name" if not name else "DSN"
-        raise CommandError(f"the {what} is empty", exit_code=2, hint="The form is NAME=DSN, or NAME=- to read the DSN from standard input.")
+        raise CommandError(
+            f"the {what} is empty", exit_code=WRONG_REQUEST, hint="The form is NAME=DSN, or NAME=- to read the DSN from standard input."
+        )
     print(f"{name}: written to {config.set_connection(name, dsn.strip())}")
     if not _FORMS.search(dsn.strip()):
         # Stored all the same: it is checked where it is used. It is not repeated, since it may hold a password.
@@ -80,7 +82,7 @@ def _set(args: argparse.Namespace) -> int:
             f"warning: {name} cannot be used to connect: a DSN is written postgresql://USER@HOST/DATABASE, or embedded://NAME",
             file=sys.stderr,
         )
-    return 0
+    return DONE
 
 
 def _read_dsn(name: str) -> str:

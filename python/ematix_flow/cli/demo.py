@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import Command, CommandError, program
+from ematix_flow.cli._command import WRONG_REQUEST, Command, CommandError, program
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.dsn is not None and not args.dsn.strip():
         raise CommandError(
-            "--dsn is empty", exit_code=2, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
+            "--dsn is empty", exit_code=WRONG_REQUEST, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
         )
     show = output()
     with ExitStack() as opened:
@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
             conn = opened.enter_context(_connect(show, dsn))
         except (EmatixError, LookupError) as error:
             show_exception(error)
-            return 2
+            return WRONG_REQUEST
         show.say("Four releases of a table of the world's airports, one after the other, go into a")
         show.say("history with every version (scd2) and into a table of the newest rows (merge).")
         found = demo.releases()
@@ -104,7 +104,7 @@ def _connect(show: Output, dsn: str) -> Connection:
                 raise
             raise CommandError(
                 "flow demo starts a private PostgreSQL server; the extra `embedded` that has it is not installed",
-                exit_code=2,
+                exit_code=WRONG_REQUEST,
                 hint=_WITHOUT,
             ) from error
 

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import Command, CommandError, program
+from ematix_flow.cli._command import WRONG_REQUEST, Command, CommandError, program
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +71,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     if args.dsn is not None and not args.dsn.strip():
         raise CommandError(
-            "--dsn is empty", exit_code=2, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
+            "--dsn is empty", exit_code=WRONG_REQUEST, hint="Leave it out for a private server, or give postgresql://USER@HOST/DATABASE."
         )
     folder = Path(args.folder)
     files = {
@@ -86,7 +86,9 @@ def _run(args: argparse.Namespace) -> int:
         present = [str(path) for path in files if os.path.lexists(path)]
         if present:
             verb = "exists" if len(present) == 1 else "exist"
-            raise CommandError(f"{', '.join(present)} {verb} already; nothing was written", exit_code=2, hint="Choose another folder.")
+            raise CommandError(
+                f"{', '.join(present)} {verb} already; nothing was written", exit_code=WRONG_REQUEST, hint="Choose another folder."
+            )
         if not os.path.lexists(folder / ".gitignore"):  # a folder that is a repository already has its own
             files[folder / ".gitignore"] = GITIGNORE
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
             _write(path, text)
     except OSError as error:
         hint = "Choose a folder that you may write to." if isinstance(error, PermissionError) else ""
-        raise CommandError(f"cannot write {error.filename}: {error.strerror}", exit_code=2, hint=hint) from error
+        raise CommandError(f"cannot write {error.filename}: {error.strerror}", exit_code=WRONG_REQUEST, hint=hint) from error
     for path in files:
         print(f"wrote {path}")
     print("\nnext:")

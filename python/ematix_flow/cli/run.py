@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import Command, CommandError
+from ematix_flow.cli._command import DONE, SKIPPED, WRONG_REQUEST, Command, CommandError
 from ematix_flow.cli._module import add_module_argument, import_module
 from ematix_flow.cli._result import jsonable
 
 if TYPE_CHECKING:
     import argparse
-
-SKIPPED = 3  # exit status of a run that found its target busy and was told to skip
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +25,10 @@ def _run(args: argparse.Namespace) -> int:
     try:
         entry = pipeline.get_pipeline(args.name)
     except KeyError:
-        raise CommandError(f"no pipeline named {args.name!r}", exit_code=2, hint=_known(args.module)) from None
+        raise CommandError(f"no pipeline named {args.name!r}", exit_code=WRONG_REQUEST, hint=_known(args.module)) from None
     result = entry.fn()
     print(json.dumps(jsonable(result), default=str))
-    return SKIPPED if isinstance(result, dict) and result.get("status") == "skipped" else 0
+    return SKIPPED if isinstance(result, dict) and result.get("status") == "skipped" else DONE
 
 
 def _known(module: str) -> str:

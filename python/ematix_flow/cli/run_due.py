@@ -15,7 +15,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import Command, CommandError
+from ematix_flow.cli._command import DONE, FAILED, WRONG_REQUEST, Command, CommandError
 from ematix_flow.cli._module import add_module_argument, import_module
 from ematix_flow.cli._result import jsonable
 
@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace) -> int:
                 failed.append({"pipeline": entry.name, "error": _text(error)})
                 print(f"failed: {entry.name}: {failed[-1]['error']}", file=sys.stderr)
     print(json.dumps({"ran": jsonable(ran), "failed": failed}, default=str))
-    return 1 if failed else 0
+    return FAILED if failed else DONE
 
 
 def _now(text: str | None) -> datetime:
@@ -72,7 +72,7 @@ def _now(text: str | None) -> datetime:
     except ValueError:
         raise CommandError(
             f"--now: {text!r} is not a time in ISO 8601",
-            exit_code=2,
+            exit_code=WRONG_REQUEST,
             hint="For example: 2026-01-05T03:00:00Z. Without an offset it is UTC.",
         ) from None
 
@@ -84,7 +84,7 @@ def _claims(name: str) -> Connection:
         return config.connect(name)
     except (ValueError, LookupError) as error:
         message, _, hint = str(error).partition("\n")
-        raise CommandError(f"Nothing was run. --claim {name}: {message}", exit_code=2, hint=hint) from error
+        raise CommandError(f"Nothing was run. --claim {name}: {message}", exit_code=WRONG_REQUEST, hint=hint) from error
 
 
 def _fires(entry: ScheduledPipeline, now: datetime, interval: int, claims: Connection | None) -> bool:
