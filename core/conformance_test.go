@@ -107,7 +107,7 @@ func (s *suite) sync(t *testing.T, load *spec.Load) (*run.Result, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run.Sync(context.Background(), s.server, s.server, p, Version, func(string, int64) {})
+	return run.Sync(context.Background(), s.server, s.server, p, Version, func(run.Progress) {})
 }
 
 func (s *suite) must(t *testing.T, load *spec.Load) *run.Result {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/pg"
+	"github.com/ematix/ematix-flow/core/internal/run"
 )
 
 // Engine holds the open connections of one process. It may be used from any number of goroutines.
@@ -26,12 +27,8 @@ type call struct {
 	progress func(Progress)
 }
 
-// Progress is how far a call is.
-type Progress struct {
-	Phase string `json:"phase"`
-	Rows  int64  `json:"rows"`
-	Bytes int64  `json:"bytes"`
-}
+// Progress is how far a call is. Only loads have more than phase, rows and bytes.
+type Progress = run.Progress
 
 func (e *Engine) server(id int64) (*pg.Server, error) {
 	e.mu.Lock()

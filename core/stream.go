@@ -60,7 +60,7 @@ func (e *Engine) readArrow(ctx context.Context, c *call, args readArrowArgs) (an
 		return nil, err
 	}
 	q := frame.Query{SQL: args.SQL, Numeric: args.Numeric, Buffered: args.Buffered}
-	c.output, err = frame.Read(ctx, session, q, func(rows, bytes int64) { c.progress(Progress{"read", rows, bytes}) })
+	c.output, err = frame.Read(ctx, session, q, func(rows, bytes int64) { c.progress(Progress{Phase: "read", Rows: rows, Bytes: bytes}) })
 	return nil, err
 }
 
@@ -84,6 +84,6 @@ func (e *Engine) writeArrow(ctx context.Context, c *call, args writeArrowArgs) (
 		return rowsWritten{}, err
 	}
 	defer session.Release()
-	rows, err := frame.Write(ctx, session, args.Schema, args.Table, c.input, func(rows, bytes int64) { c.progress(Progress{"write", rows, bytes}) })
+	rows, err := frame.Write(ctx, session, args.Schema, args.Table, c.input, func(rows, bytes int64) { c.progress(Progress{Phase: "write", Rows: rows, Bytes: bytes}) })
 	return rowsWritten{rows}, err
 }

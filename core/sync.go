@@ -28,5 +28,5 @@ func (e *Engine) sync(ctx context.Context, c *call, args syncArgs) (*run.Result,
 	if err != nil {
 		return nil, err
 	}
-	return run.Sync(ctx, server, source, p, Version, func(phase string, rows int64) { c.progress(Progress{Phase: phase, Rows: rows}) })
+	return run.Sync(ctx, server, source, p, Version, c.progress)
 }

@@ -86,7 +86,7 @@ func (p *place) syncOn(ctx context.Context, server *pg.Server, l *spec.Load) (*r
 	if source == nil {
 		source = server
 	}
-	return run.Sync(ctx, server, source, made, "test", func(string, int64) {})
+	return run.Sync(ctx, server, source, made, "test", func(run.Progress) {})
 }
 
 func (p *place) must(l *spec.Load) *run.Result {

@@ -11,6 +11,7 @@ import (
 
 // checkTable makes the target with what belongs to it, or compares it.
 func (l *load) checkTable(ctx context.Context) error {
+	l.progress("table check")
 	p := l.plan
 	if p.Load.Compares() {
 		// From here on nobody changes the table's definition: what is checked is what is loaded. Readers of a table hold the same lock.

@@ -53,6 +53,7 @@ func orNil(err error, phase string) error {
 
 // lock keeps other runs off the target, and reports true when this run is to be skipped because there is one.
 func (l *load) lock(ctx context.Context) (skip bool, err error) {
+	l.progress("lock")
 	// While this lock is held nobody takes the run for dead, also while it waits for its target.
 	if err := pg.Lock(ctx, l.tx, l.run.LockKey()); err != nil {
 		return false, err

@@ -52,7 +52,7 @@ func (l *load) where() string {
 
 // checkQuery refuses a query that does not deliver the columns that the table declares.
 func (l *load) checkQuery(ctx context.Context) error {
-	l.progress("check query", 0)
+	l.progress("check query")
 	fields, err := l.describe(ctx)
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (l *load) each(ctx context.Context, steps []strategy.Step) error {
 }
 
 func (l *load) step(ctx context.Context, step strategy.Step) error {
-	l.progress(step.Name, l.counts[strategy.Staged])
+	l.progress(step.Name)
 	if err := l.at(ctx, "before "+step.Name); err != nil {
 		return pg.Fault(err, step.Name)
 	}

@@ -92,7 +92,7 @@ func TestASourceThatCanBeReadOnceIsNotReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		made.ReadsOnce = true
-		return run.Sync(context.Background(), p.server, p.server, made, "test", func(string, int64) {})
+		return run.Sync(context.Background(), p.server, p.server, made, "test", func(run.Progress) {})
 	}
 	p.trouble("40001", 3)
 	if _, err := once(); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "tried 3 times") {

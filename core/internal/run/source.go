@@ -30,7 +30,7 @@ func (l *load) openSource(ctx context.Context) error {
 	if l.plan.Path != spec.CrossDB {
 		return nil
 	}
-	l.progress("connect source", 0)
+	l.progress("connect source")
 	conn, err := l.source.Dedicated(ctx)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (l *load) relay(ctx context.Context, step strategy.Step) (int64, error) {
 	if _, err := l.reads.tx.Exec(ctx, "SAVEPOINT before_source"); err != nil {
 		return 0, pg.Fault(err, pg.ReadSource)
 	}
-	rows, err := pg.Relay(ctx, l.reads.conn.PgConn(), x.copyOut(l.plan.Load.Query, where), l.tx.Conn().PgConn(), x.copyIn(), func(rows, bytes int64) { l.progress(step.Name, rows) })
+	rows, err := pg.Relay(ctx, l.reads.conn.PgConn(), x.copyOut(l.plan.Load.Query, where), l.tx.Conn().PgConn(), x.copyIn(), l.watch.move)
 	if err != nil {
 		e := pg.Fault(x.placed(err), pg.ReadSource)
 		x.misencoded(ctx, l.reads.tx, l.plan.Load.Query, where, "before_source", e)

@@ -149,6 +149,7 @@ func (l *load) change(ctx context.Context, step strategy.Step, args []any) (int6
 
 // checkConstraints has the server look now at what it would look at in the commit: its error is explained like that of a step, and a dry run meets it too.
 func (l *load) checkConstraints(ctx context.Context) error {
+	l.progress("check constraints")
 	if _, err := l.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return l.explain(ctx, strategy.Step{Name: "check constraints"}, err)
 	}

@@ -42,27 +42,30 @@ type Result struct {
 
 // load is one run under way.
 type load struct {
-	plan     *plan.Plan
-	server   *pg.Server
-	source   *pg.Server // of the query, on the path cross_db
-	session  *pg.Session
-	tx       pgx.Tx
-	reads    *reading
-	run      meta.Run
-	progress func(phase string, rows int64)
+	plan    *plan.Plan
+	server  *pg.Server
+	source  *pg.Server // of the query, on the path cross_db
+	session *pg.Session
+	tx      pgx.Tx
+	reads   *reading
+	run     meta.Run
+	watch   *watch
 
 	findings
 	retries retries
 }
 
 // Sync does a planned load in one transaction on the target. Its outcome is in the run history, whatever happens. source is where the query runs on the path cross_db.
-func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version string, progress func(phase string, rows int64)) (*Result, error) {
+func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version string, progress func(Progress)) (*Result, error) {
 	began := time.Now()
 	host, _ := os.Hostname() // a machine without a name has an empty one in the history
-	l := &load{plan: p, server: server, source: source, progress: progress, findings: noFindings(), run: meta.Run{
+	l := &load{plan: p, server: server, source: source, findings: noFindings(), run: meta.Run{
 		ID: NewUUID(), Pipeline: p.Load.PipelineName, Schema: p.Table.Schema, Table: p.Table.Name, Mode: string(p.Load.Mode), Path: p.Path,
 		EngineVersion: version, Host: host, PID: os.Getpid(),
 	}}
+	l.watch = &watch{tell: progress, now: Progress{RunID: l.run.ID}}
+	l.progress("begin")
+	defer l.progress("") // also of a run that fails
 	var err error
 	if l.session, err = server.Acquire(ctx); err != nil {
 		return nil, err
@@ -105,6 +108,8 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if l.tx, err = l.session.BeginTx(ctx, pg.ReadCommitted); err != nil {
 		return nil, pg.Fault(err, "begin")
 	}
+	l.watch.transaction, l.watch.now.Bytes = time.Now(), 0
+	defer func() { l.watch.transaction = time.Time{} }()
 	defer l.rollback(ctx)
 	defer l.closeSource(ctx)
 	skipped := false
@@ -149,6 +154,7 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	if err := l.run.Succeed(ctx, l.tx, at, l.history()); err != nil {
 		return nil, err
 	}
+	l.progress("commit")
 	if err := l.at(ctx, "before commit"); err != nil {
 		return nil, pg.Fault(err, "commit")
 	}

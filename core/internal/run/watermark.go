@@ -73,7 +73,7 @@ func (l *load) readWatermark(ctx context.Context) error {
 	if load.IncrementalColumn == "" {
 		return nil
 	}
-	l.progress("watermark", 0)
+	l.progress("watermark")
 	if err := pg.Lock(ctx, l.tx, pg.LockOf("pipeline", load.PipelineName)); err != nil {
 		return err
 	}
