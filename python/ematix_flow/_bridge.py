@@ -16,7 +16,9 @@ from .errors import ConfigError, InvalidSpec, from_reply
 if TYPE_CHECKING:
     from types import ModuleType
 
-Progress = Callable[[dict[str, Any]], None]
+Progress = Callable[[dict[str, Any] | None], None]
+"""Told what is new: ``{"phase", "rows", "bytes"}``, of a load also ``"run_id"``, ``"transaction_seconds"`` and ``"phases"`` (those that have ended);
+``None`` when a wait brought nothing."""
 
 CONTRACT = 1
 """The version of the messages; the engine refuses any other."""
@@ -39,7 +41,7 @@ def call(op: str, args: Mapping[str, Any], *, stream: object | None = None, prog
 
     Args:
         stream: an object with ``__arrow_c_stream__``, or such a capsule, whose rows go with the call. It is used up.
-        progress: called with ``{"phase", "rows", "bytes"}`` now and then, on this thread.
+        progress: called after each wait, on this thread.
 
     Raises:
         EmatixError: the subclass of what went wrong.
@@ -87,12 +89,13 @@ def _run(op: str, args: Mapping[str, Any], stream: Any, progress: Progress | Non
     message = _message(op, args)
     capsule = stream.__arrow_c_stream__() if hasattr(stream, "__arrow_c_stream__") else stream
     handle = native.submit(op, message, capsule)
+    running = _Running(handle, args)
     try:
         done = False
         while not done:
             done, news = native.wait(handle, _SLICE)
-            if news is not None and progress is not None:
-                progress(json.loads(news))
+            if progress is not None:
+                progress(None if news is None else json.loads(news))
     except BaseException:
         native.cancel(handle)
         # A second interrupt ends this loop too; the handle then takes care of the call when it goes away.
@@ -100,11 +103,36 @@ def _run(op: str, args: Mapping[str, Any], stream: Any, progress: Progress | Non
         while time.monotonic() < end and not native.wait(handle, _SLICE)[0]:
             pass
         raise
+    finally:
+        running.end()
     text, answered = native.take(handle)
     reply = json.loads(text)
     if "error" in reply:
         raise from_reply(reply["error"])
     return reply["ok"], answered
+
+
+# Without a lock, which a fork could leave locked in the child: one step of a set is whole by itself.
+_RUNNING: set[_Running] = set()
+
+
+class _Running:
+    """A call that runs, and the connections that it runs on."""
+
+    def __init__(self, handle: object, args: Mapping[str, Any]) -> None:
+        self.handle = handle
+        self.connections = (args.get("connection"), args.get("source"))
+        _RUNNING.add(self)
+
+    def end(self) -> None:
+        _RUNNING.discard(self)
+
+
+def cancel(connection: int) -> None:
+    """Cancel the calls that run on a connection at this moment. Each ends in the thread that made it."""
+    for running in _RUNNING.copy():
+        if connection in running.connections:
+            _native().cancel(running.handle)
 
 
 def _message(op: str, args: Mapping[str, Any]) -> str:

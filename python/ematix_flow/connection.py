@@ -320,9 +320,16 @@ class Connection:
 
     # --- its end
 
-    def cancel(self) -> NoReturn:
-        """Not implemented yet."""
-        raise NotImplementedError("Connection.cancel() is not implemented yet. In the main thread, Ctrl-C cancels the statement that runs.")
+    def cancel(self) -> None:
+        """Cancel what this object's calls are doing at this moment, from another thread; with none under way it does nothing.
+
+        A load counts on both of its connections. Each call that is cancelled ends with ``QueryError``, "The call was cancelled.", and what it
+        had done is rolled back; a load that is being committed is committed. In the main thread Ctrl-C does the same. Rows that are being
+        read from a stream of ``read_arrow`` are no call: close the stream.
+        """
+        from ematix_flow import _bridge
+
+        _bridge.cancel(self._id)
 
     def close(self) -> None:
         """Close the server connections. A closed connection may be closed again; any other use of it is an error."""

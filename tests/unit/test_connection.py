@@ -170,11 +170,6 @@ def test_label_of_merge_is_checked(connect: Callable[[], Any]) -> None:
         connect().run_merge(SPEC, "SELECT 1", "p", ["id"], [], "append")
 
 
-def test_later_work_is_named(connect: Callable[[], Any]) -> None:
-    with pytest.raises(NotImplementedError, match=r"^Connection\.cancel\(\) is not implemented yet\."):
-        connect().cancel()
-
-
 def test_rows_are_written_from_a_stream(connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from ematix_flow import _bridge
 
