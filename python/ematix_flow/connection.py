@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ematix_flow._arrow import ArrowStream
+    from ematix_flow._bridge import Progress
     from ematix_flow.result import Result
 
 __all__ = ["Connection"]
@@ -30,11 +31,11 @@ _LOAD_OPTIONS = (
 )
 
 
-def call(op: str, args: dict[str, Any], *, stream: object | None = None) -> Any:
+def call(op: str, args: dict[str, Any], *, stream: object | None = None, progress: Progress | None = None) -> Any:
     """Ask the engine, which is loaded by the first call."""
     from ematix_flow import _bridge
 
-    return _bridge.call(op, args, stream=stream)
+    return _bridge.call(op, args, stream=stream, progress=progress)
 
 
 def opened(answer: dict[str, Any]) -> Connection:
@@ -246,6 +247,7 @@ class Connection:
         dry_run: bool,
         **options: object,
     ) -> Result:
+        from ematix_flow._progress import run_load
         from ematix_flow.result import Result
 
         if source is not None and not isinstance(source, Connection):
@@ -262,7 +264,7 @@ class Connection:
             "dry_run": bool(dry_run),
             "on_busy": "wait",
         }
-        return Result(self._do("sync", **(message | options)))
+        return Result(run_load({"connection": self._id, **message, **options}))
 
     def record_transform_history(
         self,

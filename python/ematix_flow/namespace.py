@@ -230,12 +230,14 @@ class _Ematix:
             TypeError: ``target_class`` is no table class; there is neither ``mode`` nor ``strategy``.
         """
         arguments = {name: value for name, value in locals().items() if name != "self"}
+        from ematix_flow._progress import checked_progress
         from ematix_flow.table import ManagedTable
 
         if not (isinstance(target_class, type) and issubclass(target_class, ManagedTable)):
             raise TypeError(f"ematix.target takes a table class, not {target_class!r}.")
         if mode is None and strategy is None:
             raise TypeError(f"ematix.target({target_class.__name__}) lacks mode=.")
+        checked_progress(progress)
         return Target(**arguments)
 
     def feature_view(self, **options: object) -> NoReturn:

@@ -256,7 +256,7 @@ def test_strategy_gives_mode_and_options(engine: Engine, opened: list[str]) -> N
         ({"transforms_post": [object()]}, NotImplementedError, "transforms_post= is not implemented yet."),
         ({"continue_on_failure": 1}, TypeError, "continue_on_failure is True or False, not int."),
         ({"continue_on_failure_post": True}, NotImplementedError, "continue_on_failure_post= is not implemented yet."),
-        ({"progress": "rich"}, NotImplementedError, "progress='rich' is not implemented yet."),
+        ({"progress": "loud"}, ValueError, "progress is 'auto', 'rich', 'log' or 'none', not 'loud'."),
     ],
 )
 def test_refused_at_decoration(options: dict[str, Any], error: type[Exception], message: str) -> None:

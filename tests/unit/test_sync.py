@@ -180,11 +180,6 @@ def test_lock_timeout_has_bounds(load: Callable[..., dict[str, Any]], seconds: A
         load(lock_timeout=seconds)
 
 
-def test_later_work_is_named(load: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(NotImplementedError, match=r"^progress='log' is not implemented yet\.$"):
-        load(progress="log")
-
-
 def test_warnings_of_the_engine_are_warnings(engine: Engine, load: Callable[..., dict[str, Any]]) -> None:
     engine.answers["sync"] = {**ANSWER, "warnings": ["The source is a standby."]}
     with pytest.warns(UserWarning, match=r"^The source is a standby\.$"):

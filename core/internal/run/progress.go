@@ -8,10 +8,13 @@ import (
 
 // Progress is how far a run is: what it does now, and what it has done. Who looks now and then misses no phase.
 type Progress struct {
-	RunID string `json:"run_id,omitempty"`
-	Phase string `json:"phase"` // empty when the run has ended
-	Rows  int64  `json:"rows"`  // that have come from the source
-	Bytes int64  `json:"bytes"` // of them, as they travel from another database
+	RunID    string `json:"run_id,omitempty"`
+	Target   string `json:"target,omitempty"` // schema.table
+	Pipeline string `json:"pipeline,omitempty"`
+	Phase    string `json:"phase"`           // empty when the run has ended
+	Rows     int64  `json:"rows"`            // that have come from the source
+	Bytes    int64  `json:"bytes"`           // of them, as they travel from another database
+	Moved    int64  `json:"moved,omitempty"` // rows that have come from another database in this phase
 	// TransactionSeconds is the age of the load's transaction, which holds its locks and keeps the server from vacuuming; 0 before it begins.
 	TransactionSeconds float64 `json:"transaction_seconds,omitempty"`
 	Phases             []Phase `json:"phases,omitempty"` // those that have ended, in their order
@@ -42,13 +45,14 @@ func (w *watch) enter(phase string, rows int64) {
 		w.now.Phases = append(w.now.Phases, w.moved) // who holds the list from before does not see it
 	}
 	w.now.Phase, w.now.Rows, w.entered, w.moved = phase, rows, at, Phase{}
+	w.now.Moved = 0
 	w.say(at)
 }
 
 // move tells how much of the rows of another database has come so far.
 func (w *watch) move(rows, bytes int64) {
 	w.now.Rows, w.now.Bytes = rows, bytes
-	w.moved.Rows, w.moved.Bytes = rows, bytes
+	w.now.Moved, w.moved.Rows, w.moved.Bytes = rows, rows, bytes
 	w.say(time.Now())
 }
 

@@ -46,7 +46,7 @@ func TestTheLastProgressHasEveryPhase(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := all[len(all)-1]
-			if last.Phase != "" || last.RunID != result.RunID || last.Rows != 2 || last.TransactionSeconds != 0 {
+			if last.Phase != "" || last.RunID != result.RunID || last.Target != "w.customers" || last.Pipeline != "p" || last.Rows != 2 || last.TransactionSeconds != 0 {
 				t.Errorf("the last: %+v", last)
 			}
 			if got := names(last.Phases); got != want {

@@ -63,7 +63,7 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 		ID: NewUUID(), Pipeline: p.Load.PipelineName, Schema: p.Table.Schema, Table: p.Table.Name, Mode: string(p.Load.Mode), Path: p.Path,
 		EngineVersion: version, Host: host, PID: os.Getpid(),
 	}}
-	l.watch = &watch{tell: progress, now: Progress{RunID: l.run.ID}}
+	l.watch = &watch{tell: progress, now: Progress{RunID: l.run.ID, Target: l.run.Schema + "." + l.run.Table, Pipeline: l.run.Pipeline}}
 	l.progress("begin")
 	defer l.progress("") // also of a run that fails
 	var err error

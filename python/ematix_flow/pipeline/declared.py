@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from ematix_flow import config
+from ematix_flow._progress import checked_progress
 from ematix_flow.pipeline.registry import register
 from ematix_flow.pipeline.source_table import source_table_parts, table_query
 from ematix_flow.pipeline.sync import load, not_built
@@ -62,8 +63,7 @@ def pipeline_decorator(
         raise TypeError("@ematix.pipeline lacks target=, the table class to load, or targets=, a list of ematix.target(...).")
     if target is not None and targets is not None:
         raise TypeError("@ematix.pipeline takes target= or targets=, not both.")
-    if progress != "none":
-        raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
+    options["progress"] = checked_progress(progress)
     for option, nothing in _LATER.items():
         value = options.pop(option)
         # By type too: 0 is a share of rows, and equal to False.

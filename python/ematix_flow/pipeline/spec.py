@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ematix_flow import _core, config
+from ematix_flow._progress import run_load
 from ematix_flow.connection import Connection, call
 from ematix_flow.pipeline.registry import _REGISTRY, register
 from ematix_flow.pipeline.warning import warn_user
@@ -123,7 +124,7 @@ class Pipeline:
             found = call("reflect_table", message | {"schema": target["schema"], "table": target["table"]})
             # What the load leaves alone is no drift.
             drift = "error" if found["exact"] else "warn"
-            answer = call("sync", message | {"spec": found["spec"], "augment": False, "pipeline_name": wanted["name"], "on_drift": drift})
+            answer = run_load(message | {"spec": found["spec"], "augment": False, "pipeline_name": wanted["name"], "on_drift": drift})
         answer.pop("differences", None)
         for warning in answer.pop("warnings", None) or ():
             warn_user(warning)

@@ -9,8 +9,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from ematix_flow._progress import checked_progress, run_load
 from ematix_flow.arguments import number_or_none
-from ematix_flow.connection import Connection, call
+from ematix_flow.connection import Connection
 from ematix_flow.errors import InvalidSpec
 from ematix_flow.pipeline.keys import key_columns
 from ematix_flow.pipeline.warning import warn_user
@@ -90,7 +91,9 @@ def sync(
         strategy: an instance of a class of ``ematix_flow.strategy``, instead of ``mode`` and its options.
         on_busy: what happens while another run loads the table: ``wait``, ``skip`` or ``fail``.
         lock_timeout: how long to wait for locks, a timedelta or seconds; by default 30 s.
-        progress: not implemented yet.
+        progress: what is said while the load runs: ``rich`` is a live line on the terminal or below the cell of a notebook, with phase, rows,
+            bytes, rate and the age of the transaction; ``log`` is a line every ten seconds, to the logger ``ematix_flow`` or, where nobody listens
+            to that, to stderr; ``auto`` chooses, and ``none`` says nothing.
 
     Returns:
         ``run_id``, ``status``, ``path`` and the counts of the mode: ``rows_inserted``, ``rows_updated``, ``rows_unchanged``,
@@ -100,10 +103,8 @@ def sync(
     Raises:
         ValueError: every refusal of the engine and of the server (``ematix_flow.errors``). Nothing was written then.
         TypeError: an argument of a wrong Python type.
-        NotImplementedError: an unknown mode, or an option that this version does not have.
+        NotImplementedError: an unknown mode.
     """
-    if progress != "none":
-        raise NotImplementedError(f"progress={progress!r} is not implemented yet.")
     # "append" is the default and so cannot be told from "not given".
     chosen, options = merged_with(
         strategy,
@@ -132,6 +133,7 @@ def sync(
         mode=chosen,
         pipeline_name=pipeline_name,
         dry_run=dry_run,
+        progress=progress,
         **options,
     )
 
@@ -144,13 +146,15 @@ def load(
     mode: str | None,
     pipeline_name: str | None,
     dry_run: bool = False,
+    progress: str = "none",
     **options: Any,
 ) -> Result:
     """``sync`` with the options of its strategy beside its own, under their names."""
+    checked_progress(progress)
     _check_types(target, source, target_connection)
     connections = {"connection": target_connection._id, "source": None if source.connection is target_connection else source.connection._id}
     described = message(target=target, query=source.query, mode=mode, pipeline_name=pipeline_name, dry_run=dry_run, **options)
-    answer = call("sync", connections | described)
+    answer = run_load(connections | described, progress)
     for warning in answer.pop("warnings", None) or ():
         warn_user(warning)
     differences = answer.pop("differences", None)
