@@ -23,6 +23,8 @@ const (
 	blockSize, blockCount = 128 << 10, 4
 	// endWait is how long the other side gets to end its COPY after one has failed; then its session is given up.
 	endWait = 10 * time.Second
+	// idleReport is how often progress is told while no block is full.
+	idleReport = 200 * time.Millisecond
 )
 
 // block is a piece of the stream, with the head of a CopyData message before it. Its borders mean nothing.
@@ -62,7 +64,7 @@ type relay struct {
 // other side is ended: its COPY fails and its transaction can go back to a savepoint, unless it does not answer either; then its session is closed. The number of
 // rows is that of both servers; after an error, how many rows the source had sent.
 //
-// progress is called from one goroutine, and not after Relay has returned; it may be nil.
+// progress is called from one goroutine, and not after Relay has returned, with the rows that the source has sent and the bytes that have been passed on; it may be nil.
 func Relay(ctx context.Context, source *pgconn.PgConn, copyOut string, target *pgconn.PgConn, copyIn string, progress func(rows, bytes int64)) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, Fault(err, ReadSource)

@@ -82,11 +82,19 @@ func (r *relay) pump() (err error) {
 			err = fault.Recovered("the relay", panicked)
 		}
 	}()
-	var bytes int64
+	var bytes, told int64
+	idle := time.NewTicker(idleReport)
+	defer idle.Stop()
 	for {
 		var b *block
 		open := true
 		select {
+		case <-idle.C: // rows that come slowly take long to fill a block
+			if rows := r.rows.Load(); r.progress != nil && rows > told {
+				told = rows
+				r.progress(rows, bytes)
+			}
+			continue
 		case b, open = <-r.full:
 		case <-r.stopped:
 			return nil
@@ -100,7 +108,8 @@ func (r *relay) pump() (err error) {
 			return err
 		}
 		bytes += int64(len(b.message) - messageHead)
-		rows := b.rows
+		rows := max(b.rows, told)
+		told = rows
 		b.message = b.message[:messageHead]
 		r.free <- b
 		if r.progress != nil {
