@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,36 @@ def hinted():
 def wrong():
     return 1 // 0
 """
+
+
+SEVERAL = """
+from ematix_flow import pipeline
+
+LOADED = {"status": "success", "path": "same_db", "run_id": "r-1", "rows_inserted": 1200}
+SKIPPED = {"status": "skipped", "run_id": "r-2"}
+
+def declare(name, result):
+    pipeline.register(name=name, schedule=None)(lambda: result)
+
+declare("one", LOADED)
+declare("skipped", SKIPPED)
+declare("two", {"w.a": LOADED, "w.b": LOADED})
+declare("one_skipped", {"w.a": LOADED, "w.b": SKIPPED})
+declare("one_failed", {"results": {"w.a": LOADED}, "errors": {"w.b": "The table is gone.\\nMake it again.", "w.c": "No."}})
+declare("all_failed", {"results": {}, "errors": {"w.b": "No."}})
+declare("nothing", None)
+declare("other", {"rows": 3, "results": 1})
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = "several_" + re.sub(r"\W", "_", str(tmp_path))
+    (tmp_path / f"{name}.py").write_text(SEVERAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    return name
 
 
 @pytest.fixture
@@ -134,6 +165,62 @@ def test_failure_of_the_users_code_is_placed(flow: Any, module: str, tmp_path: P
         "",
         f"error: ZeroDivisionError: integer division or modulo by zero\nhint: raised in {tmp_path / module}.py, line 35, in wrong\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "out", "err"),
+    [
+        ("one", 0, "success: 1,200 inserted (same_db, run r-1)\n", ""),
+        ("skipped", 3, "skipped (run r-2)\n", ""),
+        ("two", 0, "w.a: success: 1,200 inserted (same_db, run r-1)\nw.b: success: 1,200 inserted (same_db, run r-1)\n", ""),
+        ("one_skipped", 3, "w.a: success: 1,200 inserted (same_db, run r-1)\nw.b: skipped (run r-2)\n", ""),
+        (
+            "one_failed",
+            1,
+            "w.a: success: 1,200 inserted (same_db, run r-1)\n",
+            "error: w.b: The table is gone.\nhint: Make it again.\nerror: w.c: No.\n",
+        ),
+        ("all_failed", 1, "", "error: w.b: No.\n"),
+        ("nothing", 0, "null\n", ""),
+        ("other", 0, '{"rows": 3, "results": 1}\n', ""),
+    ],
+)
+def test_results_for_people(flow: Any, several: str, name: str, status: int, out: str, err: str) -> None:
+    assert flow("run", "--module", several, name, "--format", "text") == (status, out, err)
+
+
+def test_results_of_several_targets_for_programs(flow: Any, several: str) -> None:
+    status, out, err = flow("run", "--module", several, "one_failed")
+    assert (status, err) == (1, "error: w.b: The table is gone.\nhint: Make it again.\nerror: w.c: No.\n")
+    assert out.count("\n") == 1
+    assert json.loads(out) == {
+        "results": {"w.a": {"status": "success", "path": "same_db", "run_id": "r-1", "rows_inserted": 1200}},
+        "errors": {"w.b": "The table is gone.\nMake it again.", "w.c": "No."},
+    }
+    assert flow("run", "--module", several, "one_skipped")[0] == 3
+
+
+def test_a_terminal_gets_text_and_a_pipe_gets_json(flow: Any, several: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ematix_flow.cli import _result
+
+    assert flow("run", "--module", several, "skipped") == (3, '{"status": "skipped", "run_id": "r-2"}\n', "")
+    monkeypatch.setattr(_result, "sys", types.SimpleNamespace(stdout=types.SimpleNamespace(isatty=lambda: True)))
+    assert flow("run", "--module", several, "skipped") == (3, "skipped (run r-2)\n", "")
+    assert flow("run", "--module", several, "skipped", "--format", "json") == (3, '{"status": "skipped", "run_id": "r-2"}\n', "")
+
+
+def test_options_of_a_run_hold_for_its_loads(flow: Any, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    path = Path(f"{module}.py")
+    path.write_text(
+        "from ematix_flow import pipeline, _progress\n@pipeline.register(name='asked', schedule=None)\ndef asked():\n    return repr(_progress._told)\n"
+    )
+    for options in ((), ("--progress", "none", "--on-busy", "fail")):
+        seen.append(flow("run", "--module", module, "asked", *options))
+    assert seen == [
+        (0, "\"Told(progress=None, on_busy=None, otherwise='auto')\"\n", ""),
+        (0, "\"Told(progress='none', on_busy='fail', otherwise='auto')\"\n", ""),
+    ]
 
 
 def test_run_of_an_unknown_name(flow: Any, module: str) -> None:

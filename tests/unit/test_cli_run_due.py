@@ -37,6 +37,12 @@ declare("leaves", "0 3 * * *", lambda: exit(1))
 declare("busy", "0 3 * * *", lambda: {"status": "skipped"})
 declare("later", "0 4 * * *", prints)
 declare("by_hand", None, prints)
+
+def hinted():
+    raise __import__("ematix_flow").DuplicateKeys("3 rows share a key:\\n  1, 2, 3\\nNothing was written.", hint="Fix the query.")
+
+declare("hinted", "0 5 * * *", hinted)
+declare("several", "0 5 * * *", lambda: {"results": {"w.t": {"status": "success"}}, "errors": {"w.u": "It is gone.\\nFetch it.", "w.v": "No."}})
 """
 PROBLEM = 'The schedule "0 3 * * 8" is not a cron expression: at character 9, day of week: 8 is not from 0 to 7.'
 
@@ -85,6 +91,29 @@ def test_what_is_due_runs_in_order_and_failures_stop_nothing(module: str, capsys
         "failed: leaves: SystemExit: 1",
         "firing: busy",
     ]
+
+
+def test_each_failure_is_told_once_with_its_hint(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--module", module]) == 0
+    capsys.readouterr()
+    del pipeline._REGISTRY["wrong"], pipeline._REGISTRY["number"]
+    status, out, err = flow(capsys, "run-due", "--module", module, "--now", "2026-01-05T05:00:00Z")
+    results = {"results": {"w.t": {"status": "success"}}, "errors": {"w.u": "It is gone.\nFetch it.", "w.v": "No."}}
+    assert (status, json.loads(out)) == (
+        1,
+        {
+            "ran": [{**results, "_pipeline": "several"}],
+            "failed": [
+                {"pipeline": "hinted", "error": "3 rows share a key:\n  1, 2, 3\nNothing was written.\nFix the query."},
+                {"pipeline": "several", "target": "w.u", "error": "It is gone.\nFetch it."},
+                {"pipeline": "several", "target": "w.v", "error": "No."},
+            ],
+        },
+    )
+    assert err == (
+        "firing: hinted\nfailed: hinted: 3 rows share a key:\n  1, 2, 3\nNothing was written.\nhint: Fix the query.\n"
+        "firing: several\nfailed: several: w.u: It is gone.\nhint: Fetch it.\nfailed: several: w.v: No.\n"
+    )
 
 
 def test_nothing_due(module: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError, Group
+from ematix_flow.cli._result import with_hint
 
 if TYPE_CHECKING:
     import argparse
@@ -44,10 +45,7 @@ def _check(args: argparse.Namespace) -> int:
         if reached:
             print(f"{name}: ok ({about})")
             continue
-        # The reason is the text of an error: what to do about it is its last line, lists in it are indented.
-        reason, _, hint = about.rpartition("\n")
-        if not reason or hint.startswith(" "):
-            reason, hint = about, ""
+        reason, hint = with_hint(about)
         unknown = reason.startswith(f'There is no connection "{name}"')
         show_error(reason if unknown else f"{name}: unreachable — {reason}", hint)
         status = WRONG_REQUEST

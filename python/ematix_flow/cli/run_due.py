@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ematix_flow.cli._command import DONE, FAILED, WRONG_REQUEST, Command, CommandError
 from ematix_flow.cli._module import add_module_argument, import_module
-from ematix_flow.cli._result import jsonable
+from ematix_flow.cli._result import errors, jsonable, with_hint
 
 if TYPE_CHECKING:
     from ematix_flow.connection import Connection
@@ -51,15 +51,19 @@ def _run(args: argparse.Namespace) -> int:
 
     ran: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
+    told = 0
     with contextlib.ExitStack() as stack:
         claims = None if args.claim is None else stack.enter_context(_claims(args.claim))
         for entry in pipeline.list_pipelines():
             try:
                 if _fires(entry, now, args.interval, claims):
                     ran.append(_fire(entry))
+                    failed += [{"pipeline": entry.name, "target": target, "error": text} for target, text in errors(ran[-1]).items()]
             except (Exception, SystemExit) as error:  # whatever is wrong with one, the others run
                 failed.append({"pipeline": entry.name, "error": _text(error)})
-                print(f"failed: {entry.name}: {failed[-1]['error']}", file=sys.stderr)
+            for one in failed[told:]:
+                _tell(one)
+            told = len(failed)
     print(json.dumps({"ran": jsonable(ran), "failed": failed}, default=str))
     return FAILED if failed else DONE
 
@@ -104,6 +108,14 @@ def _fire(entry: ScheduledPipeline) -> dict[str, Any]:
     with contextlib.redirect_stdout(sys.stderr):  # stdout is one JSON document, whatever a pipeline prints
         result = entry.fn()
     return {**(result if isinstance(result, dict) else {"result": result}), "_pipeline": entry.name}
+
+
+def _tell(failed: dict[str, str]) -> None:
+    message, hint = with_hint(failed["error"])
+    where = f"{failed['target']}: " if "target" in failed else ""
+    print(f"failed: {failed['pipeline']}: {where}{message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
 
 
 def _text(error: BaseException) -> str:
