@@ -87,7 +87,7 @@ def _claims(name: str) -> Connection:
     try:
         return config.connect(name)
     except (ValueError, LookupError) as error:
-        message, _, hint = str(error).partition("\n")
+        message, hint = with_hint(str(error))
         raise CommandError(f"Nothing was run. --claim {name}: {message}", exit_code=WRONG_REQUEST, hint=hint) from error
 
 
