@@ -60,6 +60,12 @@ def program(folder: Path) -> str:
     return shlex.quote(str(own.relative_to(folder) if own.is_relative_to(folder) else own))
 
 
+def maybe_dsn(name: str) -> bool:
+    """Whether a name of a connection may be a DSN that was typed in its place, with a password: it is not repeated then. The error that says so
+    has it without."""
+    return not {*":/@="}.isdisjoint(name)
+
+
 class CommandError(Exception):
     """Ends a command with ``error: message`` on stderr, and with ``hint: ...`` on the next line when there is one."""
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError, Group
+from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError, Group, maybe_dsn
 from ematix_flow.cli._result import with_hint
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _check(args: argparse.Namespace) -> int:
             continue
         reason, hint = with_hint(about)
         unknown = reason.startswith(f'There is no connection "{name}"')
-        show_error(reason if unknown else f"{name}: unreachable — {reason}", hint)
+        show_error(reason if unknown or maybe_dsn(name) else f"{name}: unreachable — {reason}", hint)
         status = WRONG_REQUEST
     return status
 

@@ -15,7 +15,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import DONE, FAILED, WRONG_REQUEST, Command, CommandError
+from ematix_flow.cli._command import DONE, FAILED, WRONG_REQUEST, Command, CommandError, maybe_dsn
 from ematix_flow.cli._module import add_module_argument, import_module
 from ematix_flow.cli._result import errors, jsonable, with_hint
 
@@ -88,7 +88,8 @@ def _claims(name: str) -> Connection:
         return config.connect(name)
     except (ValueError, LookupError) as error:
         message, hint = with_hint(str(error))
-        raise CommandError(f"Nothing was run. --claim {name}: {message}", exit_code=WRONG_REQUEST, hint=hint) from error
+        named = "--claim" if maybe_dsn(name) else f"--claim {name}"
+        raise CommandError(f"Nothing was run. {named}: {message}", exit_code=WRONG_REQUEST, hint=hint) from error
 
 
 def _fires(entry: ScheduledPipeline, now: datetime, interval: int, claims: Connection | None) -> bool:

@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline", "Source", "Target"]
 
+_DSN = re.compile(r"[:/@=]")
+
 
 @dataclass(frozen=True)
 class Source:
-    """A query, and the URL (or the name, as ``ematix_flow.connect`` takes it) of the database it runs in.
+    """A query, and the URL (or the name, as ``ematix_flow.connect`` takes it) of the database it runs in. The repr has no URL.
 
     ``ematix_flow.source.Source`` is the one that ``sync`` takes.
     """
 
     connection: str
     query: str
+
+    def __repr__(self) -> str:
+        return f"Source(connection={_shown(self.connection)}, query={self.query!r})"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Target:
     connection: str
     schema: str
     table: str
+
+    def __repr__(self) -> str:
+        return f"Target(connection={_shown(self.connection)}, schema={self.schema!r}, table={self.table!r})"
 
 
 @dataclass(frozen=True)
@@ -144,4 +152,9 @@ class Pipeline:
 
 def _open(connection: str) -> Connection:
     # What looks like a DSN is never looked up by name: the message about an unknown name would show its password.
-    return config.connect(url=connection) if re.search(r"[:/@=]", connection) else config.connect(connection)
+    return config.connect(url=connection) if _DSN.search(connection) else config.connect(connection)
+
+
+def _shown(connection: object) -> str:
+    """A name; what looks like a DSN may hold a password."""
+    return "'***'" if isinstance(connection, str) and _DSN.search(connection) else repr(connection)
