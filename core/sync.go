@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 
+	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/run"
 )
 
@@ -14,19 +15,22 @@ type syncArgs struct {
 
 // sync runs one load.
 func (e *Engine) sync(ctx context.Context, c *call, args syncArgs) (*run.Result, error) {
-	server, err := e.server(args.Connection)
+	server, source, err := e.ends(args)
 	if err != nil {
 		return nil, err
-	}
-	source := server
-	if args.Source != nil {
-		if source, err = e.server(*args.Source); err != nil {
-			return nil, err
-		}
 	}
 	p, err := args.plan(source != server && !source.DSN.Same(server.DSN))
 	if err != nil {
 		return nil, err
 	}
 	return run.Sync(ctx, server, source, p, Version, c.progress)
+}
+
+// ends are the connections of the target and of the source, which are one where no other is given.
+func (e *Engine) ends(args syncArgs) (server, source *pg.Server, err error) {
+	if server, err = e.server(args.Connection); err != nil || args.Source == nil {
+		return server, server, err
+	}
+	source, err = e.server(*args.Source)
+	return server, source, err
 }

@@ -15,6 +15,7 @@ type LockMode string
 const (
 	AccessShare       LockMode = "AccessShareLock"
 	RowExclusive      LockMode = "RowExclusiveLock"
+	Share             LockMode = "ShareLock"
 	ShareRowExclusive LockMode = "ShareRowExclusiveLock"
 	AccessExclusive   LockMode = "AccessExclusiveLock"
 )
@@ -24,6 +25,7 @@ const (
 var conflicting = map[LockMode][]string{
 	AccessShare:       {"AccessExclusiveLock"},
 	RowExclusive:      {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"},
+	Share:             {"RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"},
 	ShareRowExclusive: {"RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"},
 	AccessExclusive: {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock",
 		"AccessExclusiveLock"},
@@ -133,4 +135,46 @@ func (b Blocker) Ended() string {
 		return "ROLLBACK PREPARED '" + strings.ReplaceAll(b.Prepared, "'", "''") + "'"
 	}
 	return fmt.Sprintf("SELECT pg_terminate_backend(%d)", b.PID)
+}
+
+// Holder is a session, or a prepared transaction (PID 0), that holds a lock on a table or waits for one.
+type Holder struct {
+	PID         int64  `json:"pid"`
+	Application string `json:"application"`
+	Mode        string `json:"mode"`    // as LOCK TABLE has it
+	Granted     bool   `json:"granted"` // or waited for
+	Seconds     int64  `json:"seconds"` // that its transaction is open, -1 where that is hidden
+}
+
+const holdersSQL = `SELECT coalesce(l.pid, 0)::bigint, coalesce(nullif(a.application_name, ''), a.backend_type, ''), l.mode, l.granted,
+    coalesce(floor(extract(epoch FROM clock_timestamp() - a.xact_start)), -1)::bigint
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.relation IN (SELECT to_regclass($1)::oid UNION SELECT relid::oid FROM pg_partition_tree(to_regclass($1)))
+  AND l.mode = ANY ($2::text[]) AND l.pid IS DISTINCT FROM pg_backend_pid()
+ORDER BY l.granted DESC, a.xact_start, l.pid, l.mode
+LIMIT 20`
+
+// Conflicting are those whose locks on a table, by the quoted name of it, keep a mode (as LOCK TABLE has it) from being given now.
+func Conflicting(ctx context.Context, q Querier, table, mode string) ([]Holder, error) {
+	var modes []string
+	for own, others := range conflicting {
+		if spelled[string(own)] == mode {
+			modes = others
+		}
+	}
+	rows, err := q.Query(ctx, holdersSQL, table, modes)
+	if err != nil {
+		return nil, Fault(err, "locks")
+	}
+	holders, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h Holder, err error) {
+		err = row.Scan(&h.PID, &h.Application, &h.Mode, &h.Granted, &h.Seconds)
+		h.Mode = spelled[h.Mode]
+		return h, err
+	})
+	if err != nil {
+		return nil, Fault(err, "locks")
+	}
+	return holders, nil
 }

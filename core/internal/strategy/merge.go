@@ -182,8 +182,8 @@ func (r Request) countMatches() Step {
 	return step
 }
 
-// guarded is the number of rows from which a source without any row is not believed to mean that all are gone.
-const guarded = 100
+// Guarded is the number of rows from which a source without any row is not believed to mean that all are gone.
+const Guarded = 100
 
 // guardDeletes refuses a load that would delete more than it may; action selects those changes.
 func (r Request) guardDeletes(action string) Step {
@@ -194,7 +194,7 @@ func (r Request) guardDeletes(action string) Step {
 	case marked != "":
 		current += " WHERE NOT " + marked
 	}
-	condition, limit, remedy := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", guarded, StageTable), "its source is empty", "max_delete_fraction=1.0"
+	condition, limit, remedy := fmt.Sprintf("d.gone > %d AND NOT EXISTS (SELECT FROM %s)", Guarded, StageTable), "its source is empty", "max_delete_fraction=1.0"
 	if share := r.Load.MaxDeleteFraction; share != nil {
 		condition, limit = fmt.Sprintf("d.gone > %v * d.present", *share), fmt.Sprintf("max_delete_fraction allows a share of %v", *share)
 		remedy = "a larger max_delete_fraction"
