@@ -116,7 +116,7 @@ _NAMES = {
     ),
 }
 _SUBMODULES = frozenset(
-    {"_core", "cli", "config", "embedded", "errors", "markers", "pipeline", "result", "source", "strategy", "table", "types"}
+    {"_core", "cli", "config", "embedded", "errors", "markers", "pipeline", "preview", "result", "source", "strategy", "table", "types"}
 )
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -229,6 +229,11 @@ func (p *Plan) decisions() []Decision {
 			spec.GuardsOff:     "none (guards=\"off\"): only loads keep the history right, and each looks for keys with several current versions",
 		}[load.Guards])
 	}
+	for _, lock := range p.Strongest() {
+		if lock.Relation == p.Request.Target() {
+			add("strongest lock", "%s, to the commit: %s", lock.Mode, lets[lock.Mode])
+		}
+	}
 	if load.OnDrift != spec.DriftError {
 		add("drift", "%s", map[string]string{
 			spec.DriftWarn:   "on_drift=\"warn\": a table that differs from its declaration is loaded with a warning",
@@ -236,6 +241,13 @@ func (p *Plan) decisions() []Decision {
 		}[load.OnDrift])
 	}
 	return list
+}
+
+// lets says who goes on while a lock is held.
+var lets = map[strategy.LockMode]string{
+	strategy.RowExclusive:      "readers and writers of other rows go on",
+	strategy.ShareRowExclusive: "readers go on, other writers wait",
+	strategy.AccessExclusive:   "readers and writers wait",
 }
 
 func (p *Plan) watermark() []string {

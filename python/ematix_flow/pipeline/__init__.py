@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from ematix_flow.pipeline.inspect import dry_run, preview, validate
 from ematix_flow.pipeline.keys import _resolve_merge_keys
 from ematix_flow.pipeline.registry import (
     _FEATURE_VIEWS_REGISTRY,
@@ -47,21 +48,6 @@ __all__ = [
     "sync",
     "validate",
 ]
-
-
-def preview(name: str, *, dry_run: bool = False) -> NoReturn:
-    """Not implemented yet."""
-    raise NotImplementedError("pipeline.preview is not implemented yet.")
-
-
-def dry_run(name: str) -> NoReturn:
-    """Not implemented yet."""
-    raise NotImplementedError("pipeline.dry_run is not implemented yet.")
-
-
-def validate(name: str) -> NoReturn:
-    """Not implemented yet."""
-    raise NotImplementedError("pipeline.validate is not implemented yet.")
 
 
 def run_transform(name: str) -> NoReturn:

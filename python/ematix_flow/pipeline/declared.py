@@ -6,7 +6,7 @@ import functools
 import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ematix_flow import config
 from ematix_flow._progress import checked_progress
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ematix_flow.connection import Connection
+    from ematix_flow.preview import PreviewResult
     from ematix_flow.result import Result
     from ematix_flow.strategy import Strategy
 
@@ -218,13 +219,17 @@ class DeclaredPipeline(Generic[Function]):
         assert self._declaration.source_table is not None  # or the check had refused it
         return Source(connection, table_query(each.table, self._declaration.source_table, each.column_map))
 
-    def preview(self) -> NoReturn:
-        """Not implemented yet."""
-        raise NotImplementedError("preview() is not implemented yet.")
+    def preview(self, *, live: bool = False) -> PreviewResult:
+        """What a run would do; see ``ematix_flow.pipeline.preview``."""
+        from ematix_flow.pipeline.inspect import preview_of
 
-    def dry_run(self) -> NoReturn:
-        """Not implemented yet."""
-        raise NotImplementedError("dry_run(), a preview that runs, is not implemented yet.")
+        return preview_of(self, live=live)
+
+    def dry_run(self) -> PreviewResult:
+        """Run the load of every target and roll it back; see ``ematix_flow.pipeline.dry_run``."""
+        from ematix_flow.pipeline.inspect import preview_of
+
+        return preview_of(self, dry_run=True)
 
     def __reduce__(self) -> str:
         # By name, as a function is pickled: the name stands for this object, not for the function in it.

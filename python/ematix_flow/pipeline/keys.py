@@ -53,6 +53,17 @@ def key_columns(target: type[ManagedTable], *, passed: Sequence[str] | None, pip
     return primary
 
 
+def key_reason(target: type[ManagedTable], *, passed: Sequence[str] | None) -> str:
+    """Where ``key_columns`` has the columns from, for people."""
+    if passed is not None:
+        return "from explicit keys="
+    if target.__merge_keys__:
+        return "from __merge_keys__"
+    if next(iter(target._unique_constraints()), []):
+        return "from natural_key() / __unique_constraints__"
+    return "from primary_key=True"
+
+
 def _warn(target: type[ManagedTable], chosen: list[str], primary: list[str], origin: str, pipeline_name: str | None) -> None:
     warn_user(
         f"The pipeline {pipeline_name or f'{target.__schema__}.{target.__tablename__}'!r} takes its keys ({', '.join(chosen)}) from "
