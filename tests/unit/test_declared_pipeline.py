@@ -342,14 +342,6 @@ def test_second_pipeline_of_a_name_is_refused() -> None:
         declare(lambda conn: "SELECT 1", name="x")
 
 
-def test_previews_are_named_as_later_work() -> None:
-    wrapped = declare(lambda conn: "SELECT 1", name="x")
-    with pytest.raises(NotImplementedError, match="preview"):
-        wrapped.preview()
-    with pytest.raises(NotImplementedError, match=r"dry_run.*preview"):
-        wrapped.dry_run()
-
-
 def several(**options: Any) -> Any:
     targets = [
         ematix.target(Orders, mode="merge", keys=["id"], lag=5),

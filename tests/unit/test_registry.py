@@ -126,9 +126,6 @@ def test_wrong_types_are_refused(arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: pipeline.preview("x"), "preview"),
-        (lambda: pipeline.dry_run("x"), "dry_run"),
-        (lambda: pipeline.validate("x"), "validate"),
         (lambda: pipeline.run_transform("x"), "run_transform"),
         (lambda: pipeline.list_feature_views(), "list_feature_views"),
     ],

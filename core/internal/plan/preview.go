@@ -21,6 +21,7 @@ type Preview struct {
 	CompareColumns []string    `json:"compare_columns"`
 	Statements     []Statement `json:"statements"`
 	Decisions      []Decision  `json:"decisions"`
+	Warnings       []string    `json:"warnings"`
 }
 
 // Column is a column of the target.
@@ -57,7 +58,7 @@ const (
 
 // Preview describes the plan.
 func (p *Plan) Preview() *Preview {
-	v := &Preview{Table: p.Load.Target.String(), Path: p.Path, Columns: []Column{}, Keys: []string{}, CompareColumns: []string{}, Decisions: p.decisions()}
+	v := &Preview{Table: p.Load.Target.String(), Path: p.Path, Columns: []Column{}, Keys: []string{}, CompareColumns: []string{}, Decisions: p.decisions(), Warnings: p.warnings()}
 	for _, c := range p.Table.Columns {
 		v.Columns = append(v.Columns, Column{c.Name, c.Type.SQL(), c.Nullable, c.PrimaryKey, p.Load.Fills(c.Name)})
 	}
@@ -270,11 +271,20 @@ func (p *Plan) watermark() []string {
 	case p.Request.Capped():
 		text = append(text, "cap: it stays one second behind the start of the source's oldest transaction, which may still commit older rows")
 	case column.Type.Order == types.ByNumber:
-		text = append(text, "warning: sequence values commit out of order, and a number that is committed late lies below the watermark"+p.remedy())
+		text = append(text, "no cap: that is for times only")
 	case column.Type.Order == types.ByTime:
 		text = append(text, "no cap: a row that is committed late with an older time lies below the watermark"+p.remedy())
 	}
 	return text
+}
+
+// warnings are what a reader must see even if he reads nothing else.
+func (p *Plan) warnings() []string {
+	name := p.Load.IncrementalColumn
+	if name == "" || p.Table.Column(name).Type.Order != types.ByNumber || p.Load.Lag.Given() {
+		return []string{}
+	}
+	return []string{fmt.Sprintf("incremental_column=%q is a number: sequence values commit out of order, and one that is committed late lies below the watermark%s.", name, p.remedy())}
 }
 
 // remedy is what helps against rows that come late.

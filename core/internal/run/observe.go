@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
@@ -134,7 +133,7 @@ func (o *Observed) locks(ctx context.Context, l *load) error {
 		if err != nil {
 			return fmt.Errorf("locks on %s: %w", lock.Relation, err)
 		}
-		o.Locks = append(o.Locks, ObservedLocks{lock.Relation, string(lock.Mode), slices.Concat([]pg.Holder{}, held)})
+		o.Locks = append(o.Locks, ObservedLocks{lock.Relation, string(lock.Mode), append([]pg.Holder{}, held...)})
 	}
 	return nil
 }

@@ -275,6 +275,7 @@ class _Inspection:
         except (ValueError, TypeError, NotImplementedError) as error:
             self.notes.append(f"{each.key} cannot be planned: {_text(error)}")
             return plan
+        self.notes += [f"{each.key}: {warning}" for warning in answer["warnings"]]
         plan.augmented_columns = answer["columns"]
         plan.merge_keys, plan.compare_columns = answer["keys"], answer["compare_columns"]
         plan.statements, plan.decisions, plan.plan_sql = answer["statements"], answer["decisions"], answer["plan_sql"]
