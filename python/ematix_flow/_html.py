@@ -14,7 +14,7 @@ __all__ = ["code", "escape", "frame", "heading", "paragraph", "table"]
 _STYLE = """
 .ematix{font:13px/1.5 system-ui,sans-serif;color:inherit;max-width:100%;overflow-x:auto;text-align:left}
 .ematix h4{font-size:14px;margin:10px 0 4px;font-weight:600}
-.ematix p{margin:2px 0}
+.ematix p{margin:2px 0;white-space:pre-line}
 .ematix table{border-collapse:collapse;margin:6px 0;font-variant-numeric:tabular-nums}
 .ematix th,.ematix td{padding:3px 10px 3px 0;border-bottom:1px solid rgba(128,128,128,.3);text-align:left;vertical-align:top;background:none;color:inherit}
 .ematix th{font-weight:600;white-space:nowrap}

@@ -21,7 +21,7 @@ def preview_html(result: PreviewResult) -> str:
         about.append(f"mode: {result.mode}")
     if result.source_connection_name:
         about.append(f"source connection: {result.source_connection_name}{place(result.source_connection_info)}")
-    parts = [heading(f"{what}: {result.pipeline_name}"), paragraph("  ·  ".join(about), "quiet")]
+    parts = [heading(f"{what}: {result.pipeline_name}"), paragraph(" · ".join(about), "quiet")]
     parts += [paragraph(f"Note: {note}") for note in result.notes]
     if result.source_sql:
         parts.append(_folded("source query", code(result.source_sql)))

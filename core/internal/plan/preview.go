@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ematix/ematix-flow/core/internal/ddl"
@@ -79,6 +81,7 @@ func (p *Plan) preparations() []Statement {
 	add := func(name, why, when, sql string, parameters ...strategy.Parameter) {
 		list = append(list, p.statement(Statement{Name: name, Why: why, When: when, Side: onTarget, SQL: sql, Parameters: parameters}))
 	}
+	add("create schema", "by itself before the load, so that first loads of other tables do not wait for this one", "only when the schema is missing", ddl.CreateSchema(p.Table.Schema))
 	if load.Mode != spec.Append {
 		add("defer constraints", "rows are deleted, updated and inserted one after the other: what is right in the end need not be right in between", "", "SET CONSTRAINTS ALL DEFERRED")
 	}
@@ -90,7 +93,6 @@ func (p *Plan) preparations() []Statement {
 	if load.Compares() {
 		add("lock definition", "what is compared with the declaration stays so until the commit", "only when the table is there", "LOCK TABLE "+table+" IN ACCESS SHARE MODE")
 	}
-	add("create schema", "the table's schema", "only when the schema is missing", ddl.CreateSchema(p.Table.Schema))
 	add("create table", "as it is declared, with the columns that the load fills", missing, ddl.CreateTable(p.Table))
 	for _, guard := range ddl.Guards(p.Table, load) {
 		why, when := guardWhy[guard.Kind], "only when the guard is missing"
@@ -221,7 +223,7 @@ func (p *Plan) decisions() []Decision {
 		add("event time", "%s", p.eventTime())
 	}
 	if load.HasTTL {
-		add("ttl", "current versions that started more than %v seconds before the load are closed", load.TTLSeconds)
+		add("expiry", "current versions that started more than %s before the load are closed (ttl)", duration(load.TTLSeconds))
 	}
 	if load.Mode == spec.SCD2 {
 		add("guards", "%s", map[string]string{
@@ -251,6 +253,22 @@ var lets = map[strategy.LockMode]string{
 	strategy.AccessExclusive:   "readers and writers wait",
 }
 
+// duration is a number of seconds in the largest unit that keeps it whole.
+func duration(seconds float64) string {
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{"day", 86_400}, {"hour", 3_600}, {"minute", 60}, {"second", 1}} {
+		switch n := seconds / unit.seconds; {
+		case n == 1:
+			return "1 " + unit.name
+		case n > 0 && n == math.Trunc(n), unit.seconds == 1:
+			return strconv.FormatFloat(n, 'f', -1, 64) + " " + unit.name + "s"
+		}
+	}
+	return ""
+}
+
 func (p *Plan) watermark() []string {
 	load, column := p.Load, p.Table.Column(p.Load.IncrementalColumn)
 	text := []string{fmt.Sprintf("by %s (%s)", column.Name, column.Type.SQL())}
@@ -261,7 +279,7 @@ func (p *Plan) watermark() []string {
 	}
 	switch {
 	case load.Lag.Microseconds != 0:
-		text = append(text, fmt.Sprintf("lag: reads back by %v seconds", float64(load.Lag.Microseconds)/1e6))
+		text = append(text, "lag: reads back by "+duration(float64(load.Lag.Microseconds)/1e6))
 	case load.Lag.Number != "":
 		text = append(text, "lag: reads back by "+load.Lag.Number)
 	}
