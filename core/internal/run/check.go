@@ -31,7 +31,7 @@ func readOnly(ctx context.Context, server *pg.Server, do func(l *load) error) er
 	if err != nil {
 		return pg.Fault(err, "begin")
 	}
-	l := &load{server: server, source: server, session: session, tx: tx, progress: func(string, int64) {}, findings: noFindings()}
+	l := &load{server: server, source: server, session: session, tx: tx, watch: &watch{tell: func(Progress) {}}, findings: noFindings()}
 	defer l.rollback(ctx)
 	_, err = tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('statement_timeout', $2, true)",
 		strconv.FormatInt(lookLockTimeout.Milliseconds(), 10)+"ms", strconv.FormatInt(lookTimeout.Milliseconds(), 10)+"ms")

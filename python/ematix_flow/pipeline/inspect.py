@@ -76,13 +76,13 @@ def validate(name: str) -> ValidateResult:
     return _validated(_declared(name))
 
 
-def preview_of(pipeline: DeclaredPipeline, *, dry_run: bool = False, live: bool = False) -> PreviewResult:
+def preview_of(pipeline: DeclaredPipeline[Any], *, dry_run: bool = False, live: bool = False) -> PreviewResult:
     """As ``preview``, of a pipeline that is at hand."""
     with ExitStack() as stack:
         return _Inspection(pipeline, stack, runs=dry_run).result(live=live)
 
 
-def _declared(name: str) -> DeclaredPipeline:
+def _declared(name: str) -> DeclaredPipeline[Any]:
     entry = get_pipeline(name)
     if not isinstance(entry.fn, DeclaredPipeline):
         raise TypeError(
@@ -112,9 +112,10 @@ class _StandIn(Connection):
 
     _name: str
 
-    @property
-    def _id(self) -> int:  # type: ignore[override]
-        self._refuse()
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "_id":  # what every use of a connection begins with
+            self._refuse()
+        raise AttributeError(name)
 
     def _do(self, op: str, **args: object) -> Any:
         if op != "disconnect":
@@ -138,7 +139,7 @@ class _End:
 class _Inspection:
     """One preview: connections are described once, the function is called once."""
 
-    def __init__(self, pipeline: DeclaredPipeline, stack: ExitStack, *, runs: bool) -> None:
+    def __init__(self, pipeline: DeclaredPipeline[Any], stack: ExitStack, *, runs: bool) -> None:
         self._pipeline = pipeline
         self._declared = pipeline._declaration
         self._stack = stack
@@ -369,7 +370,7 @@ def _path(force: str | None, source: _End, target: _End) -> tuple[bool, str]:
     return False, "source and target are one database: host, port, dbname and user are equal"
 
 
-def _validated(pipeline: DeclaredPipeline) -> ValidateResult:
+def _validated(pipeline: DeclaredPipeline[Any]) -> ValidateResult:
     declared, sql = pipeline._declaration, ""
     errors: list[str] = []
     notes: list[str] = []
