@@ -15,7 +15,8 @@ const module = "github.com/ematix/ematix-flow/"
 var layers = [][]string{
 	{"capi"},
 	{"core"},
-	{"core/internal/run", "core/internal/frame", "core/internal/feature", "core/internal/schedule", "core/internal/profile"},
+	{"core/internal/doctor"},
+	{"core/internal/run", "core/internal/frame", "core/internal/history", "core/internal/feature", "core/internal/schedule", "core/internal/profile"},
 	{"core/internal/plan", "core/internal/meta", "core/internal/pg"},
 	{"core/internal/strategy", "core/internal/ddl"},
 	{"core/internal/spec"}, // a column holds its type
@@ -25,7 +26,7 @@ var layers = [][]string{
 
 // reserved are libraries that belong to some packages only.
 var reserved = map[string][]string{
-	"github.com/jackc/pgx":                        {"core/internal/pg", "core/internal/meta", "core/internal/run", "core/internal/frame", "core/internal/feature"},
+	"github.com/jackc/pgx":                        {"core/internal/pg", "core/internal/meta", "core/internal/run", "core/internal/frame", "core/internal/feature", "core/internal/history", "core/internal/doctor"},
 	"github.com/apache/arrow-go":                  {"core/internal/frame", "capi"},
 	"github.com/BurntSushi/toml":                  {"core/internal/profile"},
 	"github.com/robfig/cron":                      {"core/internal/schedule"},

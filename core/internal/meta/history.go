@@ -116,24 +116,39 @@ const grace = time.Minute
 
 // MarkLost finds runs on the same target that are recorded as running and whose process died: their lock is free.
 func (r *Run) MarkLost(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT run_id::text FROM ematix_flow.run_history
-WHERE target_schema = $1 AND target_table = $2 AND status = 'running' AND run_id <> $3::uuid AND started_at < pg_catalog.clock_timestamp() - make_interval(secs => $4)`,
-		r.Schema, r.Table, r.ID, grace.Seconds())
+	ids, err := lost(ctx, tx, "AND target_schema = $2 AND target_table = $3 AND run_id <> $4::uuid", r.Schema, r.Table, r.ID)
 	if err != nil {
-		return stateFault(err)
+		return err
+	}
+	return markLost(ctx, tx, ids)
+}
+
+// lost are the runs that are recorded as running for longer than the grace period and whose lock is free. It holds the locks until the transaction ends.
+func lost(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT run_id::text FROM ematix_flow.run_history
+WHERE status = 'running' AND started_at < pg_catalog.clock_timestamp() - make_interval(secs => $1) `+which+" ORDER BY run_id", append([]any{grace.Seconds()}, args...)...)
+	if err != nil {
+		return nil, stateFault(err)
 	}
 	candidates, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return stateFault(err)
+		return nil, stateFault(err)
 	}
+	var ids []string
 	for _, id := range candidates {
 		free, err := pg.TryLock(ctx, tx, pg.LockOf("run", id))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !free { // it lives
-			continue
+		if free { // else it lives
+			ids = append(ids, id)
 		}
+	}
+	return ids, nil
+}
+
+func markLost(ctx context.Context, tx pgx.Tx, ids []string) error {
+	for _, id := range ids {
 		if _, err := tx.Exec(ctx, "UPDATE ematix_flow.run_history SET status = 'lost', finished_at = pg_catalog.clock_timestamp() WHERE run_id = $1::uuid AND status = 'running'", id); err != nil {
 			return stateFault(err)
 		}

@@ -121,8 +121,11 @@ func (l *Load) MarksDeleted() string {
 	return ""
 }
 
+// ClosuresSuffix follows the name of the target.
+const ClosuresSuffix = "__closures"
+
 // ClosuresTable is the name of the table that records when versions of the target were closed.
-func (l *Load) ClosuresTable() string { return ident.Derived(l.Target.Name, "__closures") }
+func (l *Load) ClosuresTable() string { return ident.Derived(l.Target.Name, ClosuresSuffix) }
 
 // Fills reports whether the load itself fills the column of that name, and does not take it from the source.
 func (l *Load) Fills(name string) bool {
