@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ematix_flow.arguments import number_or_none, optional_text, text, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ematix_flow._arrow import ArrowStream
     from ematix_flow._bridge import Progress
+    from ematix_flow.history import KeyHistory, RunHistory
     from ematix_flow.result import Result
 
 __all__ = ["Connection"]
@@ -293,6 +294,60 @@ class Connection:
             error_message=optional_text("error_message", error_message),
             metrics_json=optional_text("metrics_json", metrics_json),
         )
+
+    # --- what happened
+
+    @overload
+    def history(self, table: str | None = None, key: None = None, *, limit: int | None = None) -> RunHistory: ...
+
+    @overload
+    def history(
+        self, table: str, key: object, *, limit: int | None = None, scd2_columns: Mapping[str, str] | None = None
+    ) -> KeyHistory: ...
+
+    def history(
+        self,
+        table: str | None = None,
+        key: object = None,
+        *,
+        limit: int | None = None,
+        scd2_columns: Mapping[str, str] | None = None,
+    ) -> RunHistory | KeyHistory:
+        """The runs that were recorded in this database, or every version of one key of a table.
+
+        Both objects have ``to_dicts()``, print well, show in a notebook, and go to anything that takes an Arrow stream
+        (``polars.DataFrame(history)``). Nothing is made or changed by asking, but that runs whose process died are marked ``lost`` where
+        the role may write.
+
+        Args:
+            table: ``schema.table``, written as in SQL: names fold to lower case unless they stand in double quotes. Without ``key`` also the
+                name of a pipeline; ``None`` means the runs of all.
+            key: the key's value, a tuple for several columns, or a dict of column to value. The server reads them as the columns' types.
+                A key without any version gives an empty history.
+            limit: how many, the newest; by default 100 runs, and every version. Runs come newest first, versions oldest first.
+            scd2_columns: the names of ``valid_from``, ``valid_to`` and ``is_current``, where the table's guards do not tell them. An
+                ``is_current`` of ``""`` says that there is none.
+
+        Raises:
+            ValueError: an unknown name, table or column; a value that is not of its column's type; a key that is not whole.
+            TypeError: an argument of a wrong Python type.
+        """
+        from ematix_flow.history import KeyHistory, RunHistory, key_arguments
+
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise TypeError("limit is a whole number from 1 on, or None.")
+        if key is None:
+            if scd2_columns is not None:
+                raise TypeError("scd2_columns= belongs to the history of a key: give key= too.")
+            return RunHistory(self, self._do("history_of_runs", name=optional_text("table", table), limit=limit or 100))
+        answer = self._do(
+            "history_of_key",
+            table=text("table", table),
+            limit=limit or 0,
+            scd2_columns=None if scd2_columns is None else dict(scd2_columns),
+            **key_arguments(key),
+        )
+        return KeyHistory(self, answer)
 
     # --- Arrow
 

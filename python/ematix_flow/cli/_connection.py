@@ -1,0 +1,52 @@
+"""``--connection``: the database that a command asks."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ematix_flow.cli._command import CommandError
+from ematix_flow.errors import EmatixError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from ematix_flow.connection import Connection
+
+
+def add_connection_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--connection``."""
+    parser.add_argument("--connection", metavar="NAME", default="default", help="the connection of the database; by default: default")
+
+
+@contextmanager
+def connected(name: str) -> Iterator[Connection]:
+    """An open connection; what is wrong with the request ends the command with exit status 2.
+
+    Raises:
+        CommandError: an unknown or unreachable connection; within the block, a request that the engine refuses as such.
+    """
+    from ematix_flow import config
+    from ematix_flow.errors import InvalidIdentifier, InvalidSpec
+
+    try:
+        connection = config.connect(name)
+    except EmatixError as error:
+        raise _refused(error) from error
+    with connection:
+        try:
+            yield connection
+        except (InvalidSpec, InvalidIdentifier) as error:
+            raise _refused(error) from error
+
+
+def _refused(error: EmatixError) -> CommandError:
+    return CommandError(str(error).removesuffix(f"\n{error.hint}"), exit_code=2, hint=error.hint or "")
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what there is to know about a result, on stderr."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
