@@ -20,6 +20,7 @@ var operations = map[string]operation{
 	"create_table_sql":         op((*Engine).createTableSQL),
 	"describe_dsn":             op((*Engine).describeDSN),
 	"disconnect":               op((*Engine).disconnect),
+	"doctor":                   op((*Engine).doctor),
 	"dsn":                      op((*Engine).dsn),
 	"ensure_table":             op((*Engine).ensureTable),
 	"execute":                  op((*Engine).execute),

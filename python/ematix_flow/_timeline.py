@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WIDTH, _LEFT, _RIGHT, _ARROW = 760.0, 8.0, 720.0, 28.0
 _LANE, _BAR, _TOP = 26.0, 20.0, 6.0
 _LEAST = 4.0  # pixels of the shortest bar
-_DIGIT, _LETTER = 7.5, 6.4  # about what a character takes, in pixels
+_DIGIT, _LETTER = 7.7, 7.2  # about what a character takes, in pixels
 
 _CURRENT = "#3b82f6"
 
@@ -131,10 +131,11 @@ def _labels(times: list[datetime], places: Mapping[datetime, float], y: float) -
 
 def _spellings(times: list[datetime]) -> dict[datetime, str]:
     """Days where these tell the times apart, else as much more as does."""
-    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"):
         texts = [at.strftime(form) for at in times]
         midnight = form != "%Y-%m-%d" or all(at.hour == at.minute == at.second == at.microsecond == 0 for at in times)
-        distinct = all(a != b for a, b in pairwise(texts))
+        # Many versions in a moment need not all be told apart on an axis of years.
+        distinct = all(a != b for a, b in pairwise(texts)) or (times[-1] - times[0] > timedelta(days=1) and texts[0] != texts[-1])
         if distinct and (midnight or times[-1] - times[0] > timedelta(days=3 * len(times))):
             break
     return dict(zip(times, texts, strict=True))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ematix_flow._arrow import ArrowStream
     from ematix_flow._bridge import Progress
+    from ematix_flow.doctor import Report
     from ematix_flow.history import KeyHistory, RunHistory
     from ematix_flow.result import Result
 
@@ -348,6 +349,30 @@ class Connection:
             **key_arguments(key),
         )
         return KeyHistory(self, answer)
+
+    def doctor(self, table: str, *, keys: Sequence[str] | None = None, made_by: str | None = None) -> Report:
+        """Look for what is wrong with a table of versions: duplicate current versions of a key, overlaps, gaps, flags and ends that
+        contradict each other, versions that never held, NULL keys, missing guards, closures that do not agree. A table without versions is
+        looked at for duplicates of its key.
+
+        It only reads, in one pass. Each finding comes with SQL that repairs it, for you to read and run.
+
+        Args:
+            table: ``schema.table``, written as in SQL.
+            keys: the columns of the key; by default those of the table's indexes.
+            made_by: ``"ematix"``, ``"dbt"``, ``"dlt"`` or ``"sqlmesh"``, for the names of its columns; by default those of its guards.
+
+        Raises:
+            ValueError: an unknown table or column; a key or validity columns that the catalogue does not tell.
+        """
+        from ematix_flow.doctor import Report
+
+        asked = {
+            "table": text("table", table),
+            "keys": None if keys is None else texts("keys", keys),
+            "made_by": optional_text("made_by", made_by) or "",
+        }
+        return Report(self._do("doctor", **asked))
 
     # --- Arrow
 

@@ -115,23 +115,24 @@ class RunHistory(_Records):
         return "\n".join(line for run in self.to_dicts() for line in _run_lines(run)) or "no runs"
 
     def _repr_html_(self) -> str:
-        columns = ["started (UTC)", "status", "pipeline", "target", "mode", *_COUNTS, "seconds", "run"]
+        runs = self.to_dicts()
+        counted = [what for what in _COUNTS if any(what in _counted_by(run) for run in runs)]
+        columns = ["started (UTC)", "status", "pipeline", "mode", *counted, "seconds", "run"]
         rows = [
             [
-                _moment(run["started_at"]),
+                _moment(run["started_at"])[:19],
                 run["status"],
-                run["pipeline_name"],
-                _target(run),
+                _pipeline(run),
                 run["mode"],
-                *(run[f"rows_{what}"] if what in _counted_by(run) else None for what in _COUNTS),
+                *(run[f"rows_{what}"] if what in _counted_by(run) else None for what in counted),
                 _seconds(run),
                 run["run_id"],
             ]
-            for run in self.to_dicts()
+            for run in runs
         ]
         errors = [
             _html.paragraph(f"{_moment(run['started_at'])} {run['pipeline_name']}: {run['error_message']}", "bad")
-            for run in self.to_dicts()
+            for run in runs
             if run["error_message"]
         ]
         body = [_html.table(columns, rows)] if rows else [_html.paragraph("no runs", "quiet")]
@@ -139,11 +140,7 @@ class RunHistory(_Records):
 
 
 def _run_lines(run: Mapping[str, Any]) -> Iterator[str]:
-    pipeline, target = run["pipeline_name"], _target(run)
-    about = pipeline if pipeline == target or pipeline.endswith(f"::{target}") else f"{pipeline} into {target}"
-    if run["step_name"]:
-        about += f", step {run['step_name']}"
-    yield from _wrapped(f"{_moment(run['started_at'])[:19]}  {run['status']:<8} {about}", "")
+    yield from _wrapped(f"{_moment(run['started_at'])[:19]}  {run['status']:<8} {_pipeline(run)}", "")
     counts = ", ".join(f"{run[f'rows_{what}']:,} {what}" for what in _counted_by(run))
     seconds = _seconds(run)
     took = [] if seconds is None else [f"{seconds:.2f} s"]
@@ -160,8 +157,11 @@ def _counted_by(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _target(run: Mapping[str, Any]) -> str:
-    return f"{run['target_schema']}.{run['target_table']}"
+def _pipeline(run: Mapping[str, Any]) -> str:
+    """The name of the pipeline with its target, where it does not say so itself."""
+    pipeline, target = run["pipeline_name"], f"{run['target_schema']}.{run['target_table']}"
+    about = pipeline if pipeline == target or pipeline.endswith(f"::{target}") else f"{pipeline} into {target}"
+    return f"{about}, step {run['step_name']}" if run["step_name"] else str(about)
 
 
 def _seconds(run: Mapping[str, Any]) -> float | None:

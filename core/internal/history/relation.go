@@ -98,7 +98,7 @@ func Find(ctx context.Context, tx pgx.Tx, text string) (*Relation, error) {
 	var oid int64
 	var kind string
 	err = tx.QueryRow(ctx, `SELECT c.oid::bigint, c.relkind::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`, r.Schema, r.Name).Scan(&oid, &kind)
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'm', 'f')`, r.Schema, r.Name).Scan(&oid, &kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, invalid("There is no table %s in the database.", r).WithHint("Check the name and the connection%s.", alike(ctx, tx, r.Name))
 	}
@@ -274,7 +274,7 @@ func (r *Relation) primaryKey() []string {
 func (r *Relation) keys() []string {
 	v := r.Validity
 	for _, i := range r.Indexes {
-		if v.IsCurrent != "" && i.Condition == ident.Quote(v.IsCurrent) {
+		if v.IsCurrent != "" && i.Condition == ident.Quote(v.IsCurrent) || v.IsCurrent == "" && i.Condition == "("+ident.Quote(v.ValidTo)+" IS NULL)" {
 			return i.Columns
 		}
 	}
