@@ -179,17 +179,17 @@ def test_partitions_are_mended_by_partition_and_place(conn: Any, psql: Any, tool
 def test_composite_and_odd_keys(conn: Any, psql: Any) -> None:
     psql("CREATE SCHEMA h")
     history = "valid_from timestamptz NOT NULL, valid_to timestamptz, is_current boolean NOT NULL"
-    psql(f'CREATE TABLE h."T x" ("Key" text, place int NOT NULL, {history})')
+    psql(f'CREATE TABLE h."T x" ("a AND (b" text, place int NOT NULL, {history})')
     psql(
         """INSERT INTO h."T x" VALUES ('it''s', 1, '2026-01-01', NULL, true), ('it''s', 1, '2026-01-02', NULL, true), (NULL, 1, '2026-01-01', NULL, true)"""
     )
-    report = conn.doctor('h."T x"', keys=["Key", "place"])
+    report = conn.doctor('h."T x"', keys=["a AND (b", "place"])
     assert counts(report) == {"null_key": 1, "duplicate_current": 1}
     for finding in report.to_dicts():
         if finding["repair"]:
             psql(finding["repair"])
     assert counts(conn.doctor('h."T x"'), without=()) == {"null_key": 1}  # the key is that of the index now
-    assert conn.doctor('h."T x"').keys == ["Key", "place"]
+    assert conn.doctor('h."T x"').keys == ["a AND (b", "place"]
 
 
 def test_a_table_without_versions(conn: Any, psql: Any) -> None:
@@ -374,5 +374,7 @@ fault: keys with more than one current version: 1
         )
     ) AS l
     WHERE t.ctid = l.place
-      AND l.current AND l.later_currents > 0 AND l.next_start > l.dbt_valid_from;
+      AND l.current
+      AND l.later_currents > 0
+      AND l.next_start > l.dbt_valid_from;
     COMMIT;"""

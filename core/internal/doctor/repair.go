@@ -26,13 +26,13 @@ func (e *examination) script(statements ...string) string {
 
 // moveAside takes rows of the line out of the table.
 func (e *examination) moveAside(when string) string {
-	return "WITH gone AS (\nDELETE FROM " + e.SQL() + " AS t\nUSING " + e.line(e.samePlace()+when) + " AS l\nWHERE " + e.samePlace() + "\n  AND " + parenthesised(when) +
+	return "WITH gone AS (\nDELETE FROM " + e.SQL() + " AS t\nUSING " + e.line(e.samePlace()+when) + " AS l\nWHERE " + e.samePlace() + "\n  AND " + laidOut(when) +
 		"\nRETURNING t.*\n)\nINSERT INTO " + e.aside() + "\nSELECT * FROM gone"
 }
 
 // update changes rows of the line.
 func (e *examination) update(set, when string) string {
-	return "UPDATE " + e.SQL() + " AS t\nSET " + set + "\nFROM " + e.line(e.samePlace()+set+when) + " AS l\nWHERE " + e.samePlace() + "\n  AND " + parenthesised(when)
+	return "UPDATE " + e.SQL() + " AS t\nSET " + set + "\nFROM " + e.line(e.samePlace()+set+when) + " AS l\nWHERE " + e.samePlace() + "\n  AND " + laidOut(when)
 }
 
 // ends gives a version its end, and takes its flag.
@@ -66,9 +66,25 @@ func (e *examination) sameKey(a, b string) string {
 	return strings.Join(conditions, " AND ")
 }
 
-func parenthesised(condition string) string {
-	if strings.Contains(condition, " OR ") {
-		return "(" + condition + ")"
+// laidOut is a condition with each part that must hold on a line of its own; parts in parentheses stay together.
+func laidOut(condition string) string {
+	var text strings.Builder
+	depth, quoted := 0, false
+	for i := 0; i < len(condition); i++ {
+		switch {
+		case condition[i] == '"':
+			quoted = !quoted
+		case quoted: // a name, which may hold anything
+		case condition[i] == '(':
+			depth++
+		case condition[i] == ')':
+			depth--
+		case depth == 0 && strings.HasPrefix(condition[i:], " AND "):
+			text.WriteString("\n ")
+		case depth == 1 && strings.HasPrefix(condition[i:], " OR "):
+			text.WriteString("\n      ")
+		}
+		text.WriteByte(condition[i])
 	}
-	return condition
+	return text.String()
 }
