@@ -1,10 +1,13 @@
-"""``Result``: what a load returns."""
+"""``Result``: what a load returns, and ``Results``: what a pipeline of several targets returns."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Result"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Result", "Results"]
 
 _COUNTS = ("inserted", "updated", "closed", "deleted", "unchanged")
 
@@ -29,3 +32,60 @@ class Result(dict[str, Any]):
         if self.get("run_id"):
             about.append(f"run {self['run_id']}")
         return f"{self['status']}{': ' if counts else ''}{counts}" + (f" ({', '.join(about)})" if about else "")
+
+    def _repr_html_(self) -> str:
+        from ematix_flow import _html
+
+        counted = [what for what in _COUNTS if self.get(f"rows_{what}") is not None]
+        return _html.frame(
+            _html.heading(str(self.get("pipeline") or "load")),
+            _html.table(["status", *counted, "seconds", "path", "run"], [_row(self, counted)]),
+            *(_html.paragraph(f"watermark of {name}", "quiet") for name in _watermark(self)),
+        )
+
+
+def _row(result: Mapping[str, Any], counted: list[str]) -> list[object]:
+    seconds = result.get("duration_seconds")
+    took = None if seconds is None else round(seconds, 2)
+    return [result.get("status"), *(result.get(f"rows_{what}") for what in counted), took, result.get("path"), result.get("run_id")]
+
+
+def _watermark(result: Mapping[str, Any]) -> list[str]:
+    mark = result.get("watermark") or {}
+    if not mark:
+        return []
+    return [f"{mark.get('column')}: read from {mark.get('since') or 'the beginning'}, next from {mark.get('stored') or 'the beginning'}"]
+
+
+class Results(dict[str, Any]):
+    """The outcomes of a pipeline of several targets: a dict of ``schema.table`` to its `Result`, which also reads well. Where a target failed under
+    ``continue_on_failure`` it is ``{"results": {...}, "errors": {"schema.table": message}}``.
+
+    >>> print(Results({"w.a": Result(status="success", rows_inserted=3), "w.b": Result(status="skipped")}))
+    w.a: success: 3 inserted
+    w.b: skipped
+    """
+
+    def __str__(self) -> str:
+        lines = [f"{target}: {result}" for target, result in self._loaded().items()]
+        return "\n".join(lines + [f"{target}: failed: {message}" for target, message in self._failed().items()]) or "{}"
+
+    def _loaded(self) -> Mapping[str, Any]:
+        loaded: Mapping[str, Any] = self["results"] if "errors" in self else self
+        return loaded
+
+    def _failed(self) -> Mapping[str, str]:
+        failed: Mapping[str, str] = self.get("errors", {})
+        return failed
+
+    def _repr_html_(self) -> str:
+        from ematix_flow import _html
+
+        results = self._loaded()
+        counted = [what for what in _COUNTS if any(result.get(f"rows_{what}") is not None for result in results.values())]
+        rows = [[target, *_row(result, counted)] for target, result in results.items()]
+        rows += [[target, "failed", *[None] * (len(counted) + 3)] for target in self._failed()]
+        return _html.frame(
+            _html.table(["target", "status", *counted, "seconds", "path", "run"], rows),
+            *(_html.paragraph(f"{target}: {message}", "bad") for target, message in self._failed().items()),
+        )

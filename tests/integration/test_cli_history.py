@@ -280,7 +280,8 @@ def test_a_table_with_a_fault(flow: Any, psql: Any) -> None:
         "says": "versions that still hold when the next one of their key starts",
         "count": 1,
         "keys": [{"id": "3"}],
-        "remedy": "ends them where the next version starts, also a current one: look at the keys first; of those that start at once all but one go to h.t__doctor",
+        "remedy": "ends them where the next version starts, also a current one: look at the keys first; "
+        "of those that start at once all but one go to h.t__doctor",
     }
 
 

@@ -14,6 +14,7 @@ from ematix_flow.pipeline.registry import register
 from ematix_flow.pipeline.source_table import source_table_parts, table_query
 from ematix_flow.pipeline.sync import load, not_built
 from ematix_flow.pipeline.targets import TargetLoad, one_target, several_targets
+from ematix_flow.result import Results
 from ematix_flow.source import Source
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class DeclaredPipeline(Generic[Function]):
             self.check_returned(returned)
             if not declared.several:
                 return self._load(declared.loads[0], returned, source, connections.open(declared.target_connection))
-            results: dict[str, Any] = {}
+            results = Results()
             errors: dict[str, str] = {}
             for each in declared.loads:
                 try:
@@ -165,6 +166,8 @@ class DeclaredPipeline(Generic[Function]):
                         raise
                     errors[each.key] = str(error) or type(error).__name__
             return {"results": results, "errors": errors} if errors else results
+                    errors[each.key] = str(error)
+            return Results(results=results, errors=errors) if errors else results
 
     def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Result:
         return load(
