@@ -299,6 +299,18 @@ class KeyHistory(_Records):
             parts.append(_timeline.svg(versions))
         if rows:
             parts.append(_html.table(columns, rows))
+        ends = [
+            [
+                version["version"],
+                _moment(end["valid_to"]),
+                _moment(end["known_since"]),
+                " ".join(filter(None, [end["pipeline"], end["run_id"]])),
+            ]
+            for version in versions
+            for end in version["ends"]
+        ]
+        if ends:
+            parts.append(_html.table(["version", "ended (UTC)", "known since", "run"], ends))
         return _html.frame(*parts, *(_html.paragraph(note, "quiet") for note in self.notes))
 
 

@@ -235,6 +235,28 @@ def test_what_loads_made_is_sound(conn: Any, customers: Any) -> None:
     assert counts(report, without=()) == {"gap": 1}  # the key 2 was gone for a while
 
 
+@pytest.mark.parametrize("guards", ["off", "current", "full"])
+def test_guards_that_a_load_left_out_are_a_note(conn: Any, psql: Any, guards: Any) -> None:
+    @ematix.table(schema="h")
+    class Guarded:
+        id: Annotated[BigInt, pk()]
+        name: Text
+
+    psql("CREATE EXTENSION btree_gist WITH SCHEMA public")
+    source = Source(connection=conn, query="SELECT 1 AS id, 'a' AS name")
+    pipeline.sync(target=Guarded, source=source, target_connection=conn, strategy=SCD2(guards=guards))
+    found = {finding["name"]: finding["level"] for finding in conn.doctor("h.guarded").to_dicts()}
+    assert found == ({"no_guard": "note", "no_check": "note"} if guards == "off" else {})
+    psql(
+        "DROP TABLE h.guarded; CREATE TABLE h.guarded (id int NOT NULL, valid_from timestamptz NOT NULL, valid_to timestamptz, is_current boolean NOT NULL)"
+    )
+    report = conn.doctor("h.guarded", keys=["id"])
+    assert {finding["name"]: finding["level"] for finding in report.to_dicts()} == {"no_guard": "fault", "no_check": "fault"}
+    for finding in report.to_dicts() * 2:
+        psql(finding["repair"])
+    assert conn.doctor("h.guarded").to_dicts() == []
+
+
 def test_closures_that_do_not_agree(conn: Any, psql: Any, customers: Any) -> None:
     customers("(1, 'a'), (2, 'a'), (3, 'a')")
     customers("(1, 'b'), (2, 'a'), (3, 'b')")

@@ -114,7 +114,7 @@ KEY = KeyHistory(
                 "run_id": RUN,
                 "values": ["1", "<b>", "2026-01-01", "2026-02-01"],
                 "changed": ["<name>"],
-                "ends": [],
+                "ends": [{"valid_to": "2026-02-01", "run_id": RUN}],
             },
             {
                 "version": 3,
@@ -128,7 +128,7 @@ KEY = KeyHistory(
                 "ends": [],
             },
         ],
-        "runs": {RUN: {"pipeline": "p&q", "mode": "scd2", "status": "success", "loaded_at": None}},
+        "runs": {RUN: {"pipeline": "p&q", "mode": "scd2", "status": "success", "loaded_at": "2026-02-03 00:00:00+00"}},
         "notes": [],
     },
 )
@@ -142,6 +142,8 @@ def test_html_of_a_key() -> None:
         f"<tr><td>2</td><td>2026-01-01</td><td>2026-02-01</td><td></td><td>p&amp;q (scd2) {RUN}</td><td>&lt;name&gt;</td>"
         '<td class="quiet">—</td><td>&#x27;&lt;b&gt;&#x27;</td></tr>'
         "<tr><td>3</td><td>2026-02-01</td><td>…</td><td></td><td></td><td>&lt;name&gt;</td><td>&#x27;&lt;b&gt;&#x27;</td><td>NULL</td></tr>"
+        "</table><table><tr><th>version</th><th>ended (UTC)</th><th>known since</th><th>run</th></tr>"
+        f'<tr><td class="n">2</td><td>2026-02-01</td><td>2026-02-03 00:00:00</td><td>p&amp;q {RUN}</td></tr>'
         '</table><p class="quiet">These are the newest 2 of 3 versions.</p></div>'
     )
 

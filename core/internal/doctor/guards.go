@@ -34,13 +34,13 @@ func (e *examination) checkGuards() {
 		level = Note
 	}
 	if !e.indexed(flag, true) {
-		e.found(level, "no_guard", "no unique index allows one current version for each key", "makes it; the faults above must be mended before",
+		e.found(level, "no_guard", "no unique index allows one current version for each key", "makes it, once the other faults are mended",
 			unique+" NULLS NOT DISTINCT WHERE "+flag+";\nCOMMIT;\n")
 	}
 	from, to := ident.Quote(v.ValidFrom), ident.Quote(v.ValidTo)
 	if !slices.Contains(e.Checks, "CHECK (("+from+" < "+to+"))") {
 		check := ident.Quote(ident.Derived(e.Name, "__validity"))
-		e.found(level, "no_check", "no check that a version ends after it starts", "adds it; the faults above must be mended before",
+		e.found(level, "no_check", "no check that a version ends after it starts", "adds it, once the other faults are mended",
 			"BEGIN;\nALTER TABLE "+e.SQL()+" DROP CONSTRAINT IF EXISTS "+check+", ADD CONSTRAINT "+check+" CHECK ("+from+" < "+to+");\nCOMMIT;\n")
 	}
 }
