@@ -307,7 +307,9 @@ fault: versions that still hold when the next one of their key starts: 1
             is_current AS current,
             (valid_to <= valid_from) IS TRUE AS empty,
             lead(valid_from) OVER line AS next_start,
-            count(*) FILTER (WHERE is_current) OVER (line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS later_currents
+            count(*) FILTER (WHERE is_current) OVER (
+                line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ) AS later_currents
         FROM h.t
         WINDOW line AS (
             PARTITION BY id, (valid_to <= valid_from) IS TRUE
@@ -316,8 +318,9 @@ fault: versions that still hold when the next one of their key starts: 1
     ) AS l
     WHERE t.ctid = l.place
       AND NOT l.empty
+      AND l.next_start IS NOT NULL
       AND (l.valid_to > l.next_start
-           OR l.valid_to IS NULL AND l.current AND l.later_currents = 0 AND l.next_start IS NOT NULL)
+           OR l.valid_to IS NULL AND l.current AND l.later_currents = 0)
       AND l.next_start > l.valid_from;
     COMMIT;
 """

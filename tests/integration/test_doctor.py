@@ -388,7 +388,9 @@ fault: keys with more than one current version: 1
             dbt_valid_to,
             dbt_valid_to IS NULL AS current,
             lead(dbt_valid_from) OVER line AS next_start,
-            count(*) FILTER (WHERE dbt_valid_to IS NULL) OVER (line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS later_currents
+            count(*) FILTER (WHERE dbt_valid_to IS NULL) OVER (
+                line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ) AS later_currents
         FROM h.t
         WINDOW line AS (
             PARTITION BY id, (dbt_valid_to <= dbt_valid_from) IS TRUE

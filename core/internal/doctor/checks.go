@@ -30,7 +30,7 @@ func (e *examination) versionChecks() []check {
 		Finding: Finding{Name: "duplicate_current", Level: Fault, Says: "keys with more than one current version",
 			Remedy: "ends all but the one that starts last, where the next version of the key starts; of those that start at once all but one go to " + e.aside()}})
 
-	overlap := "NOT " + empty + " AND (" + to + " > " + next + " OR " + to + " IS NULL AND " + current + " AND " + later + " = 0 AND " + next + " IS NOT NULL)"
+	overlap := "NOT " + empty + " AND " + next + " IS NOT NULL AND (" + to + " > " + next + " OR " + to + " IS NULL AND " + current + " AND " + later + " = 0)"
 	checks = append(checks, check{When: overlap, Aside: overlap + " AND " + atOnce, Repair: []string{e.update(ended, overlap+" AND "+next+" > "+from)},
 		Finding: Finding{Name: "overlap", Level: Fault, Says: "versions that still hold when the next one of their key starts",
 			Remedy: "ends them where the next version starts, also a current one: look at the keys first; of those that start at once all but one go to " + e.aside()}})

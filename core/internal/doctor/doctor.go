@@ -266,7 +266,7 @@ func (e *examination) line(text string) string {
 		add("current", e.flag())
 		add("empty", empty)
 		add("next_start", "lead("+from+") OVER line")
-		add("later_currents", "count(*) FILTER (WHERE "+e.flag()+") OVER (line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)")
+		add("later_currents", "count(*) FILTER (WHERE "+e.flag()+") OVER (\n            line ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING\n        )")
 	}
 	list := "    SELECT " + strings.Join(columns, ", ")
 	if len(list) > lineWidth {

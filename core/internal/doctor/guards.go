@@ -12,7 +12,7 @@ import (
 // checkGuards looks for what keeps a table right, or finds its current versions. What another tool made has no guards to miss.
 func (e *examination) checkGuards() {
 	keys, name := ident.List(e.keys), ident.Quote(ident.Derived(e.Name, "__current"))
-	unique := "BEGIN;\nCREATE UNIQUE INDEX IF NOT EXISTS " + name + " ON " + e.SQL() + " (" + keys + ")"
+	unique := "BEGIN;\nCREATE UNIQUE INDEX IF NOT EXISTS " + name + "\n    ON " + e.SQL() + " (" + keys + ")"
 	v := e.Validity
 	switch {
 	case v.ValidFrom == "":
@@ -24,7 +24,7 @@ func (e *examination) checkGuards() {
 		condition := ident.Quote(v.ValidTo) + " IS NULL"
 		if !e.indexed("("+condition+")", false) {
 			e.found(Note, "no_index", "no index on the current versions", "makes one, by which loads and readers find them",
-				"BEGIN;\nCREATE INDEX IF NOT EXISTS "+name+" ON "+e.SQL()+" ("+keys+") WHERE "+condition+";\nCOMMIT;\n")
+				"BEGIN;\nCREATE INDEX IF NOT EXISTS "+name+"\n    ON "+e.SQL()+" ("+keys+") WHERE "+condition+";\nCOMMIT;\n")
 		}
 		return
 	}
@@ -41,7 +41,7 @@ func (e *examination) checkGuards() {
 	if !slices.Contains(e.Checks, "CHECK (("+from+" < "+to+"))") {
 		check := ident.Quote(ident.Derived(e.Name, "__validity"))
 		e.found(level, "no_check", "no check that a version ends after it starts", "adds it, once the other faults are mended",
-			"BEGIN;\nALTER TABLE "+e.SQL()+" DROP CONSTRAINT IF EXISTS "+check+", ADD CONSTRAINT "+check+" CHECK ("+from+" < "+to+");\nCOMMIT;\n")
+			"BEGIN;\nALTER TABLE "+e.SQL()+"\n    DROP CONSTRAINT IF EXISTS "+check+",\n    ADD CONSTRAINT "+check+" CHECK ("+from+" < "+to+");\nCOMMIT;\n")
 	}
 }
 
