@@ -165,8 +165,6 @@ class DeclaredPipeline(Generic[Function]):
                     if not declared.continue_on_failure:
                         raise
                     errors[each.key] = str(error) or type(error).__name__
-            return {"results": results, "errors": errors} if errors else results
-                    errors[each.key] = str(error)
             return Results(results=results, errors=errors) if errors else results
 
     def _load(self, each: TargetLoad, returned: object, source: Connection, target: Connection) -> Result:
