@@ -15,6 +15,7 @@ var operations = map[string]operation{
 	"augment_table_spec":       op((*Engine).augmentTableSpec),
 	"augment_table_spec_scd2":  op((*Engine).augmentTableSpecSCD2),
 	"check_load":               op((*Engine).checkLoad),
+	"check_schedules":          op((*Engine).checkSchedules),
 	"claim_tick":               op((*Engine).claimTick),
 	"connect":                  op((*Engine).connect),
 	"create_table_sql":         op((*Engine).createTableSQL),

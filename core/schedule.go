@@ -53,6 +53,21 @@ func (e *Engine) isDue(_ context.Context, _ *call, args dueArgs) (*dueAnswer, er
 	return answer, nil
 }
 
+type schedulesArgs struct {
+	Schedules []string `json:"schedules"`
+}
+
+// checkSchedules says of each schedule why it can never fire, or "" where it can.
+func (e *Engine) checkSchedules(_ context.Context, _ *call, args schedulesArgs) ([]string, error) {
+	problems := make([]string, len(args.Schedules))
+	for i, text := range args.Schedules {
+		if _, err := schedule.Parse(text); err != nil {
+			problems[i] = err.Error()
+		}
+	}
+	return problems, nil
+}
+
 func micros(at time.Time) *int64 {
 	n := at.UnixMicro()
 	return &n

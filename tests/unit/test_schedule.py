@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ematix_flow import InvalidSchedule, pipeline
+from ematix_flow.pipeline import schedule
 
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 EARLY, LATE = timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))
@@ -57,3 +58,13 @@ def test_wrong_types(arguments: Any) -> None:
 def test_an_interval_is_a_length(interval: float) -> None:
     with pytest.raises(ValueError, match="interval_seconds is a number of seconds from 0 on"):
         pipeline.is_due(None, MIDNIGHT, interval)
+
+
+def test_problems_of_many_schedules() -> None:
+    """Also where one cannot be sent at all."""
+    wrong = 'The schedule "0 3 * * 8" is not a cron expression: at character 9, day of week: 8 is not from 0 to 7.'
+    assert schedule.problems([None, "0 3 * * *", "0 3 * * 8", None, "@daily"]) == ["", "", wrong, "", ""]
+    assert schedule.problems([None]) == [""]
+    first, second, third = schedule.problems(["0 3 * * 8", "\0", None])
+    assert (first, third) == (wrong, "")
+    assert "NUL" in second

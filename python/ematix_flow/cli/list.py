@@ -21,9 +21,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     import_module(args.module)
     from ematix_flow import pipeline
+    from ematix_flow.pipeline.schedule import problems
 
     entries = pipeline.list_entries()
-    unusable = {entry.name: problem for entry in entries if (problem := _problem(entry.schedule))}
+    found = problems([entry.schedule for entry in entries])
+    unusable = {entry.name: problem for entry, problem in zip(entries, found, strict=True) if problem}
     for name, problem in unusable.items():
         print(f"warning: {name}: {problem}", file=sys.stderr)
     if args.format == "json":
@@ -34,17 +36,6 @@ def _run(args: argparse.Namespace) -> int:
     for name, kind, schedule in rows:
         print(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {schedule}")
     return 0
-
-
-def _problem(schedule: str | None) -> str:
-    """Why a schedule can never fire, or nothing."""
-    from ematix_flow.pipeline.schedule import check
-
-    try:
-        check(schedule)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _shown(schedule: str | None, *, bad: bool) -> str:

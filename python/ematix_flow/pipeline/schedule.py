@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ematix_flow.connection import call
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ematix_flow.connection import Connection
 
 __all__ = ["is_due"]
@@ -88,6 +90,24 @@ def check(schedule: str | None) -> None:
         ValueError: see ``is_due``.
     """
     _ask(schedule, _EPOCH, 0)
+
+
+def problems(schedules: Sequence[str | None]) -> list[str]:
+    """Why each schedule can never fire, or an empty text where it can; ``None`` is fine. One call for all: a module may have hundreds."""
+    texts = [schedule for schedule in schedules if schedule is not None]
+    try:
+        found = iter(call("check_schedules", {"schedules": texts}) if texts else [])
+    except ValueError:  # one that cannot even be sent
+        found = map(_problem, texts)
+    return ["" if schedule is None else next(found) for schedule in schedules]
+
+
+def _problem(schedule: str) -> str:
+    try:
+        check(schedule)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def claim(connection: Connection, name: str, at: Ticks) -> tuple[bool, bool]:
