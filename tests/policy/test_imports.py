@@ -72,6 +72,38 @@ def test_an_import_of_the_package_loads_nothing_heavy() -> None:
     assert (set(done.stdout.split()) - set(bare.stdout.split())) & heavy == set()
 
 
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["list", "--module", "json"], ["run", "--module", "json", "nope"]], ids=" ".join
+)
+def test_a_command_loads_nothing_heavy_before_it_has_to(words: list[str]) -> None:
+    """The engine is loaded by the call that needs it, and ``rich`` by what it draws."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(PACKAGE.parent)!r})
+from ematix_flow.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    heavy = {
+        "ematix_flow._native",
+        "rich",
+        "numpy",
+        "pandas",
+        "polars",
+        "pyarrow",
+        "asyncio",
+        "subprocess",
+        "concurrent.futures",
+        "logging",
+        "ssl",
+    }
+    assert set(done.stderr.splitlines()[-1].split()) & heavy == set()
+
+
 def public_modules() -> list[str]:
     found = ["ematix_flow"]
     for info in pkgutil.walk_packages([str(PACKAGE)], "ematix_flow."):

@@ -373,12 +373,18 @@ def pages() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("words", pages(), ids=" ".join)
-def test_every_page_of_help_has_an_example(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_page_of_help_has_an_example(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as left:
         main([*words, "--help"])
     out, err = capsys.readouterr()
     assert (left.value.code, err) == (0, "")
-    assert re.search(rf"\nexamples?:\n  flow {' '.join(words)}", out)
+    text, example, _ = re.split(rf"(\nexamples?:\n  flow {' '.join(words)})", out, maxsplit=1)
+    assert example
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in out
 
 
 def test_commands_keep_to_the_protocol() -> None:

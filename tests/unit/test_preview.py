@@ -270,9 +270,11 @@ def test_functions_that_return_something_else() -> None:
     )
     pipeline._REGISTRY.clear()
     result = declare(lambda conn: 7, keys=["id"]).preview()
-    assert result.notes == [
-        "There is no source query: The pipeline 'orders' returned an object of type int. It returns SQL (str), an ematix_flow.Source, a dict, or None with source_table=."
-    ]
+    (note,) = result.notes
+    assert note == (
+        "There is no source query: The pipeline 'orders' returned an object of type int. "
+        "It returns SQL (str), an ematix_flow.Source, a dict, or None with source_table=."
+    )
     pipeline._REGISTRY.clear()
     assert declare(lambda: None, source_table="shop.orders").preview().source_sql == "SELECT id, code, at FROM shop.orders"
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STATUSES = """\
-exit status: 0 done, 1 failed, 2 wrong request, 3 skipped because the target is busy,
+exit status:
+  0 done, 1 failed, 2 wrong request, 3 skipped because the target is busy,
   4 flow doctor found something, 5 flow dry-run --detailed-exitcode has changes;
   docs/cli.md has them all"""
 
@@ -74,6 +75,10 @@ def _add(parsers: argparse._SubParsersAction[argparse.ArgumentParser], command: 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Wraps descriptions; examples keep their lines."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 15  # argparse does not count how far commands are indented, and so breaks the lines of the longest ones
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if text.startswith("example"):
