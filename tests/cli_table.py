@@ -131,6 +131,28 @@ ROWS: dict[str, tuple[Says | Elsewhere | Never, ...]] = {
         NEVER,
         Says("transform run --module broken nope", 2, "", _BROKEN),
     ),
+    "history": (
+        Says("history", 0, "", "note: No run has been recorded in this database.\n"),
+        Says(
+            "history warehouse.nope --key 1",
+            2,
+            "",
+            "error: There is no table warehouse.nope in the database.\nhint: Check the name and the connection.\n",
+        ),
+        Says("history", 2, "", f"error: {_NO_SERVER[0]}\nhint: {_NO_SERVER[1]}\n"),
+        NEVER,
+    ),
+    "doctor": (
+        Elsewhere("doctor h.customers", "tests/integration/test_cli_history.py"),
+        Says(
+            "doctor warehouse.nope",
+            2,
+            "",
+            "error: There is no table warehouse.nope in the database.\nhint: Check the name and the connection.\n",
+        ),
+        Says("doctor warehouse.customers", 2, "", f"error: {_NO_SERVER[0]}\nhint: {_NO_SERVER[1]}\n"),
+        NEVER,
+    ),
     "connections list": (
         Says("connections list", 0, "default  {redacted}\n"),
         NEVER,

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import CommandError
+from ematix_flow.cli._command import WRONG_REQUEST, CommandError
 from ematix_flow.errors import EmatixError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def connected(name: str) -> Iterator[Connection]:
 
 
 def _refused(error: EmatixError) -> CommandError:
-    return CommandError(str(error).removesuffix(f"\n{error.hint}"), exit_code=2, hint=error.hint or "")
+    return CommandError(str(error).removesuffix(f"\n{error.hint}"), exit_code=WRONG_REQUEST, hint=error.hint or "")
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ematix_flow.cli._command import Command
+from ematix_flow.cli._command import DONE, FOUND, Command
 from ematix_flow.cli._connection import add_connection_argument, connected
 
 if TYPE_CHECKING:
     import argparse
-
-FOUND = 4  # exit status when a fault was found
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +34,7 @@ def _run(args: argparse.Namespace) -> int:
         print(json.dumps(about | {"findings": report.to_dicts()}))
     else:
         print(report)
-    return 0 if report.healthy else FOUND
+    return DONE if report.healthy else FOUND
 
 
 COMMAND = Command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import Command, CommandError
+from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError
 from ematix_flow.cli._connection import add_connection_argument, connected, print_notes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.key is None:
         return _runs(args)
     if args.name is None:
-        raise CommandError("--key needs a table", exit_code=2, hint="For example: flow history warehouse.customers --key 42")
+        raise CommandError("--key needs a table", exit_code=WRONG_REQUEST, hint="For example: flow history warehouse.customers --key 42")
     from ematix_flow.history import jsonable
 
     with connected(args.connection) as connection:
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         print(found)
     print_notes(found.notes)
-    return 0
+    return DONE
 
 
 def _runs(args: argparse.Namespace) -> int:
@@ -66,7 +66,7 @@ def _runs(args: argparse.Namespace) -> int:
     if not len(found) and not notes:
         notes = ["No run is recorded" + (f" of {args.name}." if args.name else ".")]
     print_notes(notes)
-    return 0
+    return DONE
 
 
 def _key(words: list[str]) -> Any:
@@ -75,10 +75,12 @@ def _key(words: list[str]) -> Any:
     if not any(named):
         return tuple(words)
     if not all(named):
-        raise CommandError("--key is given with and without a column", exit_code=2, hint="Name the column in each: --key COLUMN=VALUE.")
+        raise CommandError(
+            "--key is given with and without a column", exit_code=WRONG_REQUEST, hint="Name the column in each: --key COLUMN=VALUE."
+        )
     pairs = [(word.partition("=")[0], word.partition("=")[2]) for word in words]
     if len({name for name, _ in pairs}) < len(pairs):
-        raise CommandError("--key names a column twice", exit_code=2)
+        raise CommandError("--key names a column twice", exit_code=WRONG_REQUEST)
     return dict(pairs)
 
 
