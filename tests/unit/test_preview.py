@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -206,6 +207,23 @@ def test_a_connection_that_is_not_configured_is_one_note() -> None:
     assert "EMATIX_FLOW_DSN_OLTP" in note
     assert result.source_connection_info is None
     assert result.targets[0].plan_sql
+
+
+def test_a_dsn_in_the_place_of_a_name_is_shown_without_its_password() -> None:
+    wrapped = declare(source_connection="postgresql://u:canary-word@h/d", target_connection="host=h password='canary-word'", keys=["id"])
+    for result in (wrapped.preview(), wrapped.dry_run(), wrapped.preview(live=True)):
+        assert "canary-word" not in result.to_json() + str(result) + result._repr_html_() + repr(result)
+    assert "canary-word" not in repr(pipeline.validate("orders"))
+
+
+def test_warnings_of_the_users_own_code_stay_warnings() -> None:
+    def orders(conn: Any) -> str:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("odd", UserWarning, stacklevel=1)
+        return "SELECT 1"
+
+    with pytest.warns(DeprecationWarning, match="old"):
+        assert declare(orders, keys=["id"]).preview().notes == ["odd"]
 
 
 # The function

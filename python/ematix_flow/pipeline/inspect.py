@@ -6,7 +6,7 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ematix_flow import config
 from ematix_flow.connection import Connection, call
@@ -98,6 +98,15 @@ def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+@overload
+def _shown(name: str) -> str: ...
+@overload
+def _shown(name: None) -> None: ...
+def _shown(name: str | None) -> str | None:
+    """The name of a connection, or its DSN without secrets where somebody gave that as a name."""
+    return str(call("redact", {"dsn": name})) if name is not None and ("://" in name or "=" in name) else name
+
+
 class _StandIn(Connection):
     """A connection that knows where it leads and goes nowhere."""
 
@@ -123,7 +132,7 @@ class _StandIn(Connection):
 
     def _refuse(self) -> NoReturn:
         raise RuntimeError(
-            f"A preview sends no statement, and the connection {self._name!r} that the function is given cannot be queried. "
+            f"A preview sends no statement, and the connection {_shown(self._name)!r} that the function is given cannot be queried. "
             "dry_run gives it a real one, and rolls the load back."
         )
 
@@ -148,7 +157,8 @@ class _Inspection:
         self._infos: dict[str, dict[str, Any] | None] = {}
         self._opened: dict[str, Connection | Exception] = {}
         self._returned: object = None
-        self._failure: Exception | None = None  # of the function, or of what it needs
+        self._failure: Exception | None = None  # of the function, or of a connection that it needs
+        self._raised = False  # by the function
 
     # --- connections
 
@@ -173,7 +183,7 @@ class _Inspection:
                 self._infos[name] = self._described(config.resolve_dsn(name))
             except (LookupError, ValueError) as error:
                 self._infos[name] = None
-                self.notes.append(f"The connection {name!r} cannot be used: {_text(error)}")
+                self.notes.append(f"The connection {_shown(name)!r} cannot be used: {_text(error)}")
         return self._infos[name]
 
     def _described(self, dsn: str) -> dict[str, Any]:
@@ -193,9 +203,14 @@ class _Inspection:
         pipeline, declared = self._pipeline, self._declared
         try:
             target = self.given(declared.target_connection) if pipeline._arity == 2 or not declared.several else None
-            self._returned = pipeline.returned(self.given(pipeline.source_name()), target)
+            source = self.given(pipeline.source_name())
         except Exception as error:
             self._failure = error
+            return
+        try:
+            self._returned = pipeline.returned(source, target)
+        except Exception as error:
+            self._failure, self._raised = error, True
 
     def source(self, each: TargetLoad) -> Source | None:
         """Where the rows of a target come from; ``None`` where nothing is loaded."""
@@ -205,8 +220,9 @@ class _Inspection:
             return None
         return self._pipeline.source_of(each, self._returned, self.given(self._pipeline.source_name()))
 
-    def _why_unknown(self, error: Exception) -> str:
-        if error is self._failure:
+    def why_unknown(self, error: Exception) -> str:
+        """Why there is no source query."""
+        if error is self._failure and self._raised:
             return f"The function of the pipeline raised {type(error).__name__}: {_text(error)}"
         return f"There is no source query: {_text(error)}"
 
@@ -225,7 +241,7 @@ class _Inspection:
             pipeline_name=declared.name,
             schedule=entry.schedule if entry is not None else None,
             mode=None if declared.several else plans[0].mode,
-            source_connection_name=declared.source_connection,
+            source_connection_name=_shown(declared.source_connection),
             source_connection_info=self.info(self._pipeline.source_name()),
             source_sql=targets[0][1],
             targets=plans,
@@ -240,7 +256,7 @@ class _Inspection:
             source = self.source(each)
         except Exception as error:
             failure = error
-            query = self._why_unknown(error)
+            query = self.why_unknown(error)
         else:
             query = "The function returned a dict: nothing is loaded." if source is None else source.query
         if source is None:
@@ -266,7 +282,7 @@ class _Inspection:
             path="cross_db" if cross else "same_db",
             path_reason=reason,
             declared_columns=[name for name, _ in each.table._columns()],
-            target_connection_name=each.connection,
+            target_connection_name=_shown(each.connection),
             target_connection_info=target.info,
             plan_sql_label=_LABELS.get(mode, mode),
         )
@@ -350,7 +366,11 @@ def _noting(notes: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    notes += [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            notes.append(str(warning.message))
+        else:  # of the user's own code
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _path(force: str | None, source: _End, target: _End) -> tuple[bool, str]:
@@ -359,10 +379,10 @@ def _path(force: str | None, source: _End, target: _End) -> tuple[bool, str]:
         return True, "force_path='cross_db'"
     if force == "same_db":
         return False, "force_path='same_db': the query runs on the target's connection"
-    names = source.name or DEFAULT, target.name or DEFAULT
-    if source.name is not None and names[0] == names[1]:
+    if source.name is not None and source.name == (target.name or DEFAULT):
         return False, "source and target use the same connection"
     if source.info is None or target.info is None:
+        names = [_shown(end.name or DEFAULT) for end in (source, target)]
         return True, f"source and target use different connections, {names[0]!r} and {names[1]!r}"
     differ = [what for what in ("host", "port", "dbname", "user") if source.info[what] != target.info[what]]
     if differ:
@@ -387,7 +407,7 @@ def _validated(pipeline: DeclaredPipeline[Any]) -> ValidateResult:
             try:
                 inspection.open(name)
             except Exception as error:
-                errors.append(f"connection {name!r}: {_text(error)}")
+                errors.append(f"connection {_shown(name)!r}: {_text(error)}")
         with _noting(notes):
             inspection.call_function()
             for number, each in enumerate(declared.loads):
@@ -399,9 +419,8 @@ def _validated(pipeline: DeclaredPipeline[Any]) -> ValidateResult:
                     sql = source.query if number == 0 else sql
                     inspection.check(each, source)
                 except Exception as error:
-                    text = _text(error)
-                    # A connection that failed is told already.
-                    if error not in inspection._opened.values():
-                        errors.append(text)
+                    if error in inspection._opened.values():
+                        continue  # it is told already
+                    errors.append(inspection.why_unknown(error) if error is inspection._failure else _text(error))
     errors = list(dict.fromkeys(errors))
-    return ValidateResult(declared.name, not errors, sql, errors, declared.target_connection, list(dict.fromkeys(notes)))
+    return ValidateResult(declared.name, not errors, sql, errors, _shown(declared.target_connection), list(dict.fromkeys(notes)))
