@@ -3,6 +3,7 @@ package core
 import (
 	"go/build"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,6 +121,27 @@ func TestImportsOfPlanningAreOfTextOnly(t *testing.T) {
 			if slices.Contains(forbidden, path) {
 				t.Errorf("%s imports %s: what plans makes text and decisions only", folder, path)
 			}
+		}
+	}
+}
+
+// TestImportsOfTheEngineAreFew keeps out what would make the library large and slow to load, whoever brings it in: all it links is named here by its module, and of the
+// standard library the web server.
+func TestImportsOfTheEngineAreFew(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-tags", "capi", "-f", "{{if .Module}}{{.Module.Path}}{{else}}{{.ImportPath}}{{end}}", "../capi").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{
+		"github.com/BurntSushi/toml", "github.com/apache/arrow-go/v18", "github.com/ematix/ematix-flow", "github.com/goccy/go-json", "github.com/google/flatbuffers",
+		"github.com/jackc/pgpassfile", "github.com/jackc/pgservicefile", "github.com/jackc/pgx/v5", "github.com/jackc/puddle/v2", "github.com/klauspost/compress",
+		"github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/robfig/cron/v3", "github.com/zeebo/xxh3", "golang.org/x/exp", "golang.org/x/sync",
+		"golang.org/x/sys", "golang.org/x/text",
+	}
+	for _, module := range strings.Fields(string(out)) {
+		host, _, ours := strings.Cut(module, "/")
+		if ours && strings.Contains(host, ".") && !slices.Contains(known, module) || module == "net/http" {
+			t.Errorf("the engine links %s", module)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestARunSendsTheStatementsThatAPreviewShows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := run.Sync(context.Background(), server, server, p, Version, func(string, int64) {}); err != nil {
+			if _, err := run.Sync(context.Background(), server, server, p, Version, func(run.Progress) {}); err != nil {
 				t.Fatal(err)
 			}
 			after, err := os.ReadFile(logged)

@@ -63,7 +63,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     tracked = {str(file.relative_to(source)) for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
     assert ours == {name for name in tracked if not name.startswith("_native.") or name.endswith(".pyi")} | {"_native.abi3.so"}
     assert "py.typed" in ours
-    assert 1_000_000 < files["ematix_flow/_native.abi3.so"] < 16_000_000
+    assert 1_000_000 < files["ematix_flow/_native.abi3.so"] < 20_000_000  # what it may link is in core/policy_test.go
     others = {name.split("/")[0] for name in files} - {"ematix_flow"}
     assert [re.fullmatch(r"ematix_flow-[\d.]+\.dist-info", name) is not None for name in others] == [True]
     assert any(name.endswith("licenses/LICENSE") for name in files)
