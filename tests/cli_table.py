@@ -37,7 +37,7 @@ SITUATIONS = ("success", "unknown", "unreachable", "broken")
 
 @dataclass(frozen=True)
 class Says:
-    """What is typed after ``flow``; what comes of it."""
+    """What is typed after ``flow``; what comes of it. ``@name`` stands for a text of tests/cli_outputs, which EMATIX_GOLDEN=write writes anew."""
 
     words: str
     status: int
@@ -118,6 +118,34 @@ ROWS: dict[str, tuple[Says | Elsewhere | Never, ...]] = {
             f"firing: customers\nfailed: customers: {_NO_SERVER[0]}\nhint: {_NO_SERVER[1]}\n",
         ),
         Says("run-due --module broken", 2, "", _BROKEN),
+    ),
+    "preview": (
+        Says("preview --module pipelines customers", 0, "@preview.txt"),
+        Says("preview --module pipelines nope", 2, "", "error: no pipeline named 'nope'\nhint: pipelines declares customers.\n"),
+        Says("preview --module pipelines customers --live", 0, "@preview_unreachable.txt"),
+        Says("preview --module broken customers", 2, "", _BROKEN),
+    ),
+    "dry-run": (
+        Says("dry-run --module pipelines customers", 0, "@dry_run.txt"),
+        Says("dry-run --module pipelines nope", 2, "", "error: no pipeline named 'nope'\nhint: pipelines declares customers.\n"),
+        Says(
+            "dry-run --module pipelines customers",
+            1,
+            "@dry_run_unreachable.txt",
+            "error: the dry run of 'customers' failed for warehouse.customers\n",
+        ),
+        Says("dry-run --module broken customers", 2, "", _BROKEN),
+    ),
+    "validate": (
+        Says("validate --module pipelines customers", 0, "customers: ok\n"),
+        Says("validate --module pipelines nope", 2, "", "error: no pipeline named 'nope'\nhint: pipelines declares customers.\n"),
+        Says(
+            "validate --module pipelines customers",
+            1,
+            "",
+            f"customers: failed\n  - connection 'default': {_NO_SERVER[0]}\n    {_NO_SERVER[1]}\n",
+        ),
+        Says("validate --module broken customers", 2, "", _BROKEN),
     ),
     "transform list": (
         Says("transform list --module pipelines", 0),
