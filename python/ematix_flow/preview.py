@@ -52,6 +52,8 @@ class TargetPlan:
     #: ``rows_inserted`` and the like; empty in a preview.
     dry_run_rows_affected: dict[str, int] = field(default_factory=dict)
     dry_run_error: str | None = None
+    #: Whether a run would change anything: rows, or the table itself, which it may make, alter or empty.
+    dry_run_changes: bool = False
     #: The same statements as data: ``name``, ``why``, ``when`` (empty: always), ``side`` (``source`` or ``target``), ``sql``, ``parameters``
     #: and ``locks``, each the strongest that the statement takes on a relation.
     statements: list[dict[str, Any]] = field(default_factory=list)
@@ -153,6 +155,10 @@ class _Style:
 def plural(count: int, noun: str) -> str:
     """A number with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _changed(rows: dict[str, int]) -> bool:
+    return any(count for name, count in rows.items() if name != "rows_unchanged")
 
 
 def counts_text(rows: dict[str, int]) -> str:
@@ -257,7 +263,9 @@ class _Text:
         if target.dry_run_error is not None:
             yield from (style("bad", line) for line in _wrapped("  Dry-run error: ", target.dry_run_error, "    "))
         elif target.dry_run_rows_affected:
-            yield from _wrapped("  Dry-run rows affected: ", counts_text(target.dry_run_rows_affected), "    ")
+            rows = target.dry_run_rows_affected
+            itself = "; the table would be made, altered or emptied" if target.dry_run_changes and not _changed(rows) else ""
+            yield from _wrapped("  Dry-run rows affected: ", counts_text(rows) + itself, "    ")
         if target.plan_sql:
             yield f"  SQL plan ({len(target.plan_sql)} statement(s)):"
             yield from self._statements(target)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
-from ematix_flow import BigInt, Source, String, config, ematix, pipeline, pk
+from ematix_flow import BigInt, Source, String, Text, config, ematix, pipeline, pk
 from ematix_flow.preview import render_text
 from ematix_flow.strategy import SCD2, TruncateReplace
 
@@ -441,6 +441,34 @@ def test_the_exit_status_of_a_dry_run_tells_whether_there_is_something_to_do(flo
     status, out, err = flow(*words)
     assert (status, err) == (1, "error: the dry run of 'customers' failed for warehouse.customers\n")
     assert '  Dry-run error: The source query cannot be run. ERROR: relation\n    "shop.customers" does not exist\n' in out
+
+
+def test_a_dry_run_tells_when_a_table_is_made_or_emptied(dsn: str, psql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMATIX_FLOW_DSN_DEFAULT", dsn)
+    psql("CREATE TABLE shop.notes (id bigint, note text)")
+
+    @ematix.table(schema="warehouse")
+    class Notes:
+        id: Annotated[BigInt, pk()]
+        note: Text
+
+    @ematix.pipeline(target=Notes, mode="truncate", schedule=None, name="notes_replaced")
+    def notes(conn: Any) -> str:
+        return "SELECT id, note FROM shop.notes"
+
+    def told() -> tuple[bool, bool]:
+        plan = notes.dry_run().targets[0]
+        assert (plan.dry_run_error, plan.dry_run_rows_affected) == (None, {"rows_inserted": 0})
+        line = "  Dry-run rows affected: rows_inserted=0; the table would be made, altered or\n    emptied\n"
+        return plan.dry_run_changes, line in str(notes.dry_run())
+
+    assert told() == (True, True)
+    notes()
+    assert told() == (False, False)
+    psql("INSERT INTO shop.notes VALUES (1, 'x')")
+    notes()
+    psql("DELETE FROM shop.notes")
+    assert told() == (True, True)
 
 
 def test_validate_tells_every_error(flow: Any) -> None:

@@ -92,7 +92,7 @@ def test_the_fields_are_the_documented_ones() -> None:
     assert " ".join(told) == documented
     of_target = (
         "schema_qualified_name mode path path_reason augmented_columns declared_columns merge_keys merge_keys_reason compare_columns "
-        "compare_columns_reason target_connection_name target_connection_info plan_sql plan_sql_label dry_run_rows_affected dry_run_error "
+        "compare_columns_reason target_connection_name target_connection_info plan_sql plan_sql_label dry_run_rows_affected dry_run_error dry_run_changes "
         "statements decisions"
     )
     assert " ".join(told["targets"][0]) == of_target

@@ -70,6 +70,12 @@ func Defined(ctx context.Context, tx pgx.Tx, table *spec.Table, sql, runID strin
 	return orNil(err)
 }
 
+// Defines reports whether the run made a table or changed its definition.
+func (r *Run) Defines(ctx context.Context, tx pgx.Tx) (found bool, err error) {
+	err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ematix_flow.schema_history WHERE run_id = $1::uuid)", r.ID).Scan(&found)
+	return found, orNil(err)
+}
+
 // Fail completes the row after the rollback. message is the text of the error, without its detail.
 func (r *Run) Fail(ctx context.Context, session Execer, message string) error {
 	_, err := session.Exec(ctx, `UPDATE ematix_flow.run_history

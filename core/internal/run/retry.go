@@ -20,6 +20,7 @@ const tries = 3
 type findings struct {
 	before      []string                  // the connection's own values of the pinned settings, while they are pinned
 	created     bool                      // the target
+	emptied     bool                      // of rows that it had; found out in dry runs only
 	fields      []pgconn.FieldDescription // of the query
 	differences []string
 	warnings    []string

@@ -34,6 +34,9 @@ type Result struct {
 	DurationSeconds float64 `json:"duration_seconds"`
 	Pipeline        string  `json:"pipeline"`
 
+	// Changes says of a dry run whether a run would change anything: rows, or the table itself.
+	Changes *bool `json:"changes,omitempty"`
+
 	Watermark *Watermark `json:"watermark,omitempty"`
 
 	Differences []string `json:"differences,omitempty"` // of the table from its declaration, under on_drift="warn"; Python warns of them
@@ -138,7 +141,9 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 	}
 	if l.plan.Load.DryRun {
 		result.Status = "dry_run"
-		return result, nil
+		changes, err := l.changes(ctx)
+		result.Changes = &changes
+		return result, err
 	}
 	at, err := l.time(ctx)
 	if err != nil {
@@ -159,6 +164,19 @@ func (l *load) transaction(ctx context.Context) (*Result, error) {
 		return nil, pg.Fault(err, "commit")
 	}
 	return result, l.commit(ctx)
+}
+
+// changes reports whether the transaction changes what others will see: rows, or the definition of a table, of which a record was made.
+func (l *load) changes(ctx context.Context) (bool, error) {
+	for _, count := range []strategy.Count{strategy.Inserted, strategy.Updated, strategy.Closed, strategy.Deleted} {
+		if l.counts[count] > 0 {
+			return true, nil
+		}
+	}
+	if l.emptied {
+		return true, nil
+	}
+	return l.run.Defines(ctx, l.tx)
 }
 
 // rollbackWait is how long a server may take to answer when we give a transaction up.

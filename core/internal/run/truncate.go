@@ -32,6 +32,11 @@ const (
 
 // truncate waits for its lock in short tries, as long as lock_timeout allows in all: who asks for a lock that nobody can share makes everybody queue up behind it.
 func (l *load) truncate(ctx context.Context, step strategy.Step) error {
+	if l.plan.Load.DryRun { // what TRUNCATE removes it does not count
+		if err := l.tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+l.plan.Request.Target()+")").Scan(&l.emptied); err != nil {
+			return l.explain(ctx, step, err)
+		}
+	}
 	limit := time.Duration(l.plan.Load.LockTimeoutMS) * time.Millisecond
 	deadline := time.Now().Add(limit)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ematix_flow.cli._command import CommandError
+from ematix_flow.cli._command import WRONG_REQUEST, CommandError
 from ematix_flow.cli._module import add_module_argument, import_module
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def asked(args: argparse.Namespace, ask: Callable[[str], Any]) -> Any:
     except KeyError:
         names = sorted(entry.name for entry in pipeline.list_pipelines())
         hint = f"{args.module} declares {', '.join(names)}." if names else f"{args.module} declares no pipeline."
-        raise CommandError(f"no pipeline named {args.name!r}", exit_code=2, hint=hint) from None
+        raise CommandError(f"no pipeline named {args.name!r}", exit_code=WRONG_REQUEST, hint=hint) from None
     try:
         return ask(entry.name)
     except TypeError as error:
-        raise CommandError(str(error), exit_code=2) from None
+        raise CommandError(str(error), exit_code=WRONG_REQUEST) from None
 
 
 def show(result: PreviewResult, args: argparse.Namespace) -> None:

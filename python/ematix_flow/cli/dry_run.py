@@ -6,22 +6,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from ematix_flow.cli import _preview
-from ematix_flow.cli._command import Command
+from ematix_flow.cli._command import CHANGES, FAILED, Command
 
 if TYPE_CHECKING:
     import argparse
-
-    from ematix_flow.preview import TargetPlan
-
-FAILED = 1
-CHANGES = 5  # exit status, with --detailed-exitcode, of a dry run whose load would change something
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     _preview.add_arguments(parser)
     _preview.add_text_arguments(parser)
     parser.add_argument(
-        "--detailed-exitcode", action="store_true", help=f"exit status {CHANGES} where a run would change rows, 0 where none"
+        "--detailed-exitcode", action="store_true", help=f"exit status {CHANGES} where a run would change rows or a table, else 0"
     )
 
 
@@ -35,12 +30,7 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         print(f"error: the dry run of {args.name!r} failed for {', '.join(failed)}", file=sys.stderr)
         return FAILED
-    return CHANGES if args.detailed_exitcode and any(_changes(target) for target in result.targets) else 0
-
-
-def _changes(target: TargetPlan) -> bool:
-    rows = target.dry_run_rows_affected
-    return any(count for name, count in rows.items() if name != "rows_unchanged")
+    return CHANGES if args.detailed_exitcode and any(target.dry_run_changes for target in result.targets) else 0
 
 
 COMMAND = Command(

@@ -330,6 +330,7 @@ class _Inspection:
             return
         plan.path = done.get("path", plan.path)
         plan.dry_run_rows_affected = {name: done[name] for name in _COUNTS if isinstance(done.get(name), int)}
+        plan.dry_run_changes = bool(done.get("changes"))
         if done.get("status") == "skipped":
             self.notes.append(f"{each.key} was skipped: another run holds it (on_busy='skip').")
 
