@@ -103,8 +103,10 @@ def test_a_dry_run_counts_and_leaves_nothing(subject: Subject) -> None:
             continue
         assert subject.state() == before
         assert (dry["status"], dry["path"]) == ("dry_run", subject.lane.path)
+        changes = dry.pop("changes")
         real = subject.load(rows)
         assert real is not None
+        assert changes == (subject.rows() != before[0])
         assert counts_of(dry) == counts_of(real)
         assert without_cap(dry) == without_cap(real)
 
