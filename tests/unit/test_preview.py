@@ -322,11 +322,16 @@ def test_a_number_as_watermark_is_warned_of() -> None:
 
 def test_what_has_no_preview_is_refused() -> None:
     pipeline.register(name="plain", schedule=None)(dict)
+    pipeline.Pipeline(
+        "data", pipeline.Source("default", "SELECT 1 AS id"), pipeline.Target("default", "w", "t"), "append", schedule="@daily"
+    )
     for call in (pipeline.preview, pipeline.dry_run, pipeline.validate):
         with pytest.raises(KeyError, match="nope"):
             call("nope")
         with pytest.raises(TypeError, match="'plain' is a plain function"):
             call("plain")
+        with pytest.raises(TypeError, match="'data' is described as data"):
+            call("data")
 
 
 # Text and HTML

@@ -14,6 +14,7 @@ from ematix_flow.pipeline.declared import DEFAULT, DeclaredPipeline
 from ematix_flow.pipeline.keys import key_reason
 from ematix_flow.pipeline.registry import _REGISTRY, get_pipeline
 from ematix_flow.pipeline.schedule import is_due
+from ematix_flow.pipeline.spec import Pipeline
 from ematix_flow.pipeline.sync import load, message
 from ematix_flow.preview import PreviewResult, TargetPlan, ValidateResult
 from ematix_flow.source import Source
@@ -49,7 +50,7 @@ def preview(name: str, *, dry_run: bool = False, live: bool = False) -> PreviewR
 
     Raises:
         KeyError: no pipeline has the name.
-        TypeError: it was registered with ``pipeline.register`` and says nothing about its load.
+        TypeError: it is described as data, or was registered with ``pipeline.register`` and says nothing about its load.
     """
     return preview_of(_declared(name), dry_run=dry_run, live=live)
 
@@ -84,6 +85,11 @@ def preview_of(pipeline: DeclaredPipeline[Any], *, dry_run: bool = False, live: 
 
 def _declared(name: str) -> DeclaredPipeline[Any]:
     entry = get_pipeline(name)
+    if isinstance(getattr(entry.fn, "__self__", None), Pipeline):
+        raise TypeError(
+            f"The pipeline {name!r} is described as data (pipeline.Pipeline): what it loads is read from the database when it runs. "
+            "Only pipelines under @ematix.pipeline have a preview."
+        )
     if not isinstance(entry.fn, DeclaredPipeline):
         raise TypeError(
             f"The pipeline {name!r} is a plain function (pipeline.register): what it loads is known to nobody but itself. "
