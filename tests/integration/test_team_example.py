@@ -1,4 +1,5 @@
-"""The pipelines of ``examples/team`` on two days: by the Python API and by the installed ``flow``, with the same stored outputs.
+"""The pipelines of ``examples/team`` on two days: by the Python API and by the installed ``flow``, with the same stored outputs; and what they
+show of themselves before and after.
 
 ``EMATIX_GOLDEN=write`` writes ``examples/team/outputs`` anew; the diff is the review.
 """
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ematix_flow import pipeline
-from ematix_flow.cli._result import jsonable
+from ematix_flow.cli import main
+from ematix_flow.cli._result import errors, jsonable, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,20 +48,26 @@ PIPELINES = [
     "orders_without_customer",
 ]
 
-# Commands beside ``run``, one line each; the name of the pipeline comes after the first word.
-#: Of the module as a whole, once.
-OF_THE_MODULE: tuple[tuple[str, ...], ...] = (("list",), ("list", "--format", "json"))
-#: Of each pipeline, once, before anything has run.
-OF_EACH_PIPELINE: tuple[tuple[str, ...], ...] = ()
-#: Of each pipeline, each day before it runs.
-BEFORE_EACH_RUN: tuple[tuple[str, ...], ...] = ()
+#: Tables of versions, with a key to look at.
+HISTORIES = {"warehouse.customer_history": "1", "warehouse.price_history": "SKU-1", "warehouse.offers": "SKU-1"}
+
+#: Whose preview is stored with the text of its statements. Of the others their names say enough.
+IN_FULL = "orders_received"
+
+#: Described as data: previews of those are not built.
+NO_PREVIEW = ("countries",)
 
 #: What differs from run to run, and what stands in its place. Times of the data are all before 2026 or in 2099.
 VOLATILE = (
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
     (r'"duration_seconds": [0-9.e-]+', '"duration_seconds": 0'),
+    (r"\b\d+\.\d+ s\b", "<seconds> s"),
     (r"\b20(?:2[6-9]|[3-8]\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00(?::00)?|Z)?", "<time>"),
+    (r'("ematix_test_\d+_\d+" on) [^\s:]+:', r"\1 <host>:"),
+    (r"[\w.]+/ematix_test_\d+_\d+", "<host>/<database>"),
     (r"ematix_test_\d+_\d+", "<database>"),
+    (r'"(host|user)": "[^"]*"', r'"\1": "<\1>"'),
+    (r'"port": \d+', '"port": 0'),
 )
 
 
@@ -107,14 +115,49 @@ def next_day(shop: Database) -> None:
     shop((TEAM / "next_day.sql").read_text(encoding="utf-8"))
 
 
-def by_command(*words: str) -> str:
-    done = subprocess.run([FLOW, words[0], "--module", "team_pipelines", *words[1:]], capture_output=True, text=True, check=False)
-    status = f"[exit {done.returncode}]\n" if done.returncode else ""
-    return normalised(f"$ flow {' '.join(words)}\n{done.stdout}{done.stderr}{status}") + "\n"
+def arguments(words: tuple[str, ...]) -> list[str]:
+    """The words of a command, with the module where it reads one."""
+    return [*words] if words[0] in ("history", "doctor") else [words[0], "--module", "team_pipelines", *words[1:]]
 
 
-def each(*commands: tuple[str, ...]) -> str:
-    return "".join(by_command(words[0], name, *words[1:]) for name in PIPELINES for words in commands)
+def shown(words: tuple[str, ...], text: str, status: int) -> str:
+    """A command and what it printed, as they are stored."""
+    return normalised(f"$ flow {' '.join(words)}\n{text}") + (f"[exit {status}]\n" if status else "") + "\n"
+
+
+def by_program(*words: str) -> str:
+    """By the installed program."""
+    done = subprocess.run([FLOW, *arguments(words)], capture_output=True, text=True, check=False)
+    return shown(words, done.stdout + done.stderr, done.returncode)
+
+
+@pytest.fixture
+def by_main(module: Any, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str, int]]:
+    """By the same function in this process, which is fast: stdout, stderr, exit status."""
+
+    def run(*words: str) -> tuple[str, str, int]:
+        status = main(arguments(words))
+        printed = capsys.readouterr()
+        return printed.out, printed.err, status
+
+    return run
+
+
+def without_statements(preview: str) -> str:
+    """The names of the statements, without their text; what comes before the plan and the notes behind it stay."""
+    head, title, rest = preview.partition("  SQL plan (")
+    plan, notes, noted = rest.partition("\n\nNotes:\n")
+    names = [line for line in plan.split("\n") if "statement(s):" in line or re.match(r" +\[\d+/\d+\]", line)]
+    return head + title + "\n".join(names) + (notes + noted if notes else "\n" * bool(title))
+
+
+def affected(result: object) -> dict[str, tuple[dict[str, int], str | None]]:
+    """The rows that a run, or a dry run as JSON, changed in each target, and its error. A single target of a run has no name."""
+    if isinstance(result, str):
+        found = json.loads(result)["targets"] if result else []
+        return {each["schema_qualified_name"]: (each["dry_run_rows_affected"], each["dry_run_error"]) for each in found}
+    counts = {name: {what: rows for what, rows in each.items() if what.startswith("rows_")} for name, each in loads(result).items()}
+    return {name: (rows, None) for name, rows in counts.items()} | {name: ({}, error) for name, error in errors(result).items()}
 
 
 def by_call(name: str) -> str:
@@ -158,15 +201,65 @@ def runs(*databases: Database) -> str:
     return text
 
 
-def test_by_the_installed_command(shop: Database, database: Database, stored: Callable[[str, str], None]) -> None:
-    stored("module.txt", "".join(by_command(*words) for words in OF_THE_MODULE))
-    if OF_EACH_PIPELINE:
-        stored("pipelines.txt", each(*OF_EACH_PIPELINE))
-    stored("first_day.txt", each(*BEFORE_EACH_RUN, ("run",)))
+def test_what_is_shown_before_and_after(
+    shop: Database, database: Database, by_main: Callable[..., tuple[str, str, int]], stored: Callable[[str, str], None]
+) -> None:
+    def flow(*words: str) -> str:
+        out, err, status = by_main(*words)
+        return shown(words, out + err, status)
+
+    stored("module.txt", flow("list") + flow("list", "--format", "json"))
+    previews = {name: flow("preview", name) for name in PIPELINES}
+    text = "".join(text if name == IN_FULL else without_statements(text) for name, text in previews.items())
+    stored("before_first_day.txt", text + flow("preview", "scans", "--format", "json") + flow("validate", "revenue"))
+
+    for name in PIPELINES:
+        pipeline.run_pipeline(name)
     next_day(shop)
-    stored("second_day.txt", each(*BEFORE_EACH_RUN, ("run",)))
+    text = ""
+    for name in PIPELINES:
+        before = tables(database, shop), runs(database, shop)
+        out, err, status = by_main("dry-run", name, "--format", "json")
+        dry = affected(out)
+        lines = "".join(f"{target}: {error or json.dumps(rows)}\n" for target, (rows, error) in dry.items())
+        text += flow("validate", name) + shown(("dry-run", name, "--format", "json"), lines + err, status)
+        text += flow("dry-run", name) if len(dry) > 1 else ""
+        assert (tables(database, shop), runs(database, shop)) == before, f"looking at {name} changed something"
+        ran = affected(pipeline.run_pipeline(name))
+        if name not in NO_PREVIEW:
+            assert dry == (dict.fromkeys(dry, ran[""]) if "" in ran else ran), f"the dry run of {name} told something else"
+    stored("before_second_day.txt", text)
+
+    text = flow("history", "--limit", "50") + flow("history", "dashboard.revenue", "--connection", "shop")
+    stored("history.txt", text + "".join(flow("history", table, "--key", key) for table, key in HISTORIES.items()))
+    text = "".join(flow("doctor", table) for table in HISTORIES)
+    stored("doctor.txt", text)
+    assert text.count(" versions, nothing found\n") == len(HISTORIES)
+    plans = [plan for name in PIPELINES if name not in NO_PREVIEW for plan in pipeline.preview(name).targets]
+    assert set(HISTORIES) == {plan.schema_qualified_name for plan in plans if plan.mode == "scd2"}
+
+
+def test_by_the_installed_command(shop: Database, database: Database, stored: Callable[[str, str], None]) -> None:
+    def stands_in(name: str, *words: str) -> None:
+        assert by_program(*words) in (TEAM / "outputs" / name).read_text(encoding="utf-8")
+
+    stands_in("module.txt", "list")
+    stands_in("before_first_day.txt", "preview", IN_FULL)
+    stored("first_day.txt", "".join(by_program("run", name) for name in PIPELINES))
+    next_day(shop)
+    text = ""
+    for name in PIPELINES:
+        if name == "revenue":
+            stands_in("before_second_day.txt", "validate", name)
+            stands_in("before_second_day.txt", "dry-run", name)
+        text += (printed := by_program("run", name))
+        assert printed.endswith("\n[exit 1]\n\n") == (name == "revenue"), "of which one target fails"
+    stored("second_day.txt", text)
     stored("tables.txt", tables(database, shop))
     stored("run_history.txt", runs(database, shop))
+    stands_in("history.txt", "history", "--limit", "50")
+    stands_in("history.txt", "history", "warehouse.customer_history", "--key", "1")
+    stands_in("doctor.txt", "doctor", "warehouse.customer_history")
 
 
 def test_by_the_python_api(module: Any, shop: Database, database: Database, stored: Callable[[str, str], None]) -> None:
