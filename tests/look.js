@@ -1,7 +1,17 @@
 // The page looks at itself: texts that overlap, that are cut by their box or run out of the page, and texts whose colour is too near that of their ground.
+document.querySelectorAll('details').forEach(e => e.open = true); // what is folded up is read too
 const found = [];
 const shown = e => (e.textContent || '').trim().slice(0, 40);
 const scrolls = e => { for (; e && e !== document.body; e = e.parentElement) if (['auto', 'scroll'].includes(getComputedStyle(e).overflowX)) return true; return false };
+// Of a text in a box that scrolls, what is in sight.
+const visible = (rect, e) => {
+  const r = {left: rect.left, right: rect.right, top: rect.top, bottom: rect.bottom};
+  for (; e && e !== document.body; e = e.parentElement) if (['auto', 'scroll'].includes(getComputedStyle(e).overflowX)) {
+    const b = e.getBoundingClientRect();
+    r.left = Math.max(r.left, b.left); r.right = Math.min(r.right, b.right);
+  }
+  return r;
+};
 const texts = [];
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node; node = walker.nextNode();) {
@@ -10,7 +20,10 @@ for (let node; node = walker.nextNode();) {
   const style = getComputedStyle(parent);
   if (style.visibility === 'hidden' || style.display === 'none') continue;
   const range = document.createRange(); range.selectNodeContents(node);
-  for (const r of range.getClientRects()) if (r.width > 0.5 && r.height > 0.5) texts.push({r, parent, text: node.data.trim().slice(0, 40)});
+  for (const rect of range.getClientRects()) {
+    const r = visible(rect, parent);
+    if (r.right - r.left > 0.5 && r.bottom - r.top > 0.5) texts.push({r, parent, text: node.data.trim().slice(0, 40)});
+  }
 }
 for (const t of texts) {
   if (!scrolls(t.parent) && (t.r.right > innerWidth + 1 || t.r.left < -1)) found.push('out of the page: ' + t.text);

@@ -157,6 +157,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def _outcome(result: PreviewResult, target: TargetPlan) -> tuple[str, str]:
+    """What became of a target in a dry run, in a few words, and their style."""
+    if not result.is_dry_run:
+        return "", "quiet"
+    if target.dry_run_error is not None:
+        return f"✗ {target.dry_run_error.split(chr(10))[0]}", "bad"
+    return f"✓ ({counts_text(target.dry_run_rows_affected)})", "good"
+
+
 def _changed(rows: dict[str, int]) -> bool:
     return any(count for name, count in rows.items() if name != "rows_unchanged")
 
@@ -227,16 +236,15 @@ class _Text:
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for target, row in zip(result.targets, rows, strict=True):
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
-            yield "  ".join(["  •", *cells, row[3]]).replace("  •  ", "  • ", 1) + self._outcome(result, target)
+            line = "  ".join(["  •", *cells, row[3]]).replace("  •  ", "  • ", 1)
+            outcome, kind = _outcome(result, target)
+            if len(line) + len(outcome) + 2 <= _WIDTH:
+                yield line + (f"  {self._style(kind, outcome)}" if outcome else "")
+            else:  # below it, where a terminal would break it anywhere
+                yield line
+                yield from (self._style(kind, part) for part in _wrapped("      ", outcome, "      "))
             if target.live is not None:
                 yield from _live_lines(target.live, "      ")
-
-    def _outcome(self, result: PreviewResult, target: TargetPlan) -> str:
-        if not result.is_dry_run:
-            return ""
-        if target.dry_run_error is not None:
-            return "  " + self._style("bad", f"✗ {target.dry_run_error.split(chr(10))[0][:60]}")
-        return "  " + self._style("good", f"✓ ({counts_text(target.dry_run_rows_affected)})")
 
     def _target(self, target: TargetPlan, *, several: bool) -> Iterator[str]:
         style = self._style

@@ -430,8 +430,10 @@ targets (2):
 DRY RUN  both  schedule: —
 
 targets (2):
-  • w.t           mode=merge   keys=(a, b)  path=same_db  ✓ (rows_inserted=3, rows_updated=0)
-  • other.longer  mode=append  keys=—       path=cross_db  ✗ {60 * "e"}
+  • w.t           mode=merge   keys=(a, b)  path=same_db
+      ✓ (rows_inserted=3, rows_updated=0)
+  • other.longer  mode=append  keys=—       path=cross_db
+      ✗ {70 * "e"}
 
 {hint}"""
     )

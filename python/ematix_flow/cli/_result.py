@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,10 +49,13 @@ def errors(result: object) -> dict[str, str]:
 
 
 def text_of(result: object) -> str:
-    """A line for each load; what is no result of a load is JSON."""
+    """A line for each load, in as many as it needs on a terminal; what is no result of a load is JSON."""
     from ematix_flow.result import Result
 
     lines = [f"{name}: {Result(load)}" if name else str(Result(load)) for name, load in loads(result).items()]
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) for line in lines]
     return "\n".join(lines) if lines or errors(result) else json.dumps(jsonable(result), default=str)
 
 
