@@ -174,6 +174,27 @@ def test_values_of_every_kind(conn: Any) -> None:
     json.dumps([str(one) for one in history])
 
 
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("json[]", "ARRAY['1']::json[]", "ARRAY['2']::json[]"),
+        ("h.pair", "ROW(1, '1')", "ROW(1, '2')"),
+        ("box", "'(0,0),(2,2)'", "'(5,5),(7,7)'"),  # whose = compares areas
+        ("pg_snapshot", "'10:20:'", "'10:30:'"),
+        ("h.hstore", "'a=>1'", "'a=>2'"),
+    ],
+)
+def test_changes_of_types_whose_equality_says_little(conn: Any, psql: Any, kind: str, first: str, second: str) -> None:
+    psql("CREATE SCHEMA h; CREATE TYPE h.pair AS (a int, b json)")
+    if kind == "h.hstore":
+        psql("CREATE EXTENSION hstore SCHEMA h")
+    psql(f"CREATE TABLE h.t (id int, value {kind}, valid_from timestamptz, valid_to timestamptz, is_current boolean)")
+    psql(f"INSERT INTO h.t VALUES (1, {first}, '2026-01-01', '2026-01-02', false), (1, {first}, '2026-01-02', '2026-01-03', false)")
+    psql(f"INSERT INTO h.t VALUES (1, {second}, '2026-01-03', NULL, true)")
+    changes = [version["changes"] for version in conn.history("h.t", {"id": 1}).to_dicts()]
+    assert [[change["column"] for change in changed] for changed in changes[1:]] == [[], ["value"]]
+
+
 def test_keys_of_several_columns_and_of_no_value(conn: Any, psql: Any) -> None:
     psql("CREATE SCHEMA h")
     history = "valid_from timestamptz NOT NULL, valid_to timestamptz, is_current boolean NOT NULL"

@@ -16,11 +16,11 @@ import (
 
 // Column is a column of a relation.
 type Column struct {
-	Name       string `json:"name"`
-	Type       string `json:"type"`
-	cast       string // the type without its modifier, which would cut a value in silence
-	NotNull    bool   `json:"-"`
-	NoEquality bool   `json:"-"` // compared by its text
+	Name    string `json:"name"`
+	Type    string `json:"type"`
+	cast    string // the type without its modifier, which would cut a value in silence
+	NotNull bool   `json:"-"`
+	NoOrder bool   `json:"-"` // what is equal is for its text to say: there may be no operator, it may be out of reach, or compare areas
 }
 
 // Index is what keys are known from.
@@ -39,6 +39,7 @@ type Relation struct {
 	Indexes      []Index
 	Checks       []string // definitions of its checks
 	Partitioned  bool
+	Inherited    bool // other tables inherit from it; partitions are none
 
 	Keys     []string // empty where the catalogue does not tell
 	Validity Validity
@@ -97,8 +98,9 @@ func Find(ctx context.Context, tx pgx.Tx, text string) (*Relation, error) {
 	r := &Relation{Schema: parts[0], Name: parts[1]}
 	var oid int64
 	var kind string
-	err = tx.QueryRow(ctx, `SELECT c.oid::bigint, c.relkind::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'm', 'f')`, r.Schema, r.Name).Scan(&oid, &kind)
+	err = tx.QueryRow(ctx, `SELECT c.oid::bigint, c.relkind::text, c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'm', 'f')`, r.Schema, r.Name).Scan(&oid, &kind, &r.Inherited)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, invalid("There is no table %s in the database.", r).WithHint("Check the name and the connection%s.", alike(ctx, tx, r.Name))
 	}
@@ -125,14 +127,16 @@ WHERE lower(c.relname) = lower($1) AND c.relkind IN ('r', 'p') AND n.nspname !~ 
 
 func (r *Relation) describe(ctx context.Context, tx pgx.Tx, oid int64) error {
 	rows, err := tx.Query(ctx, `SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), a.attnotnull,
-    coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'xml'::regtype, 'point'::regtype, 'polygon'::regtype, 'jsonpath'::regtype)
+    NOT EXISTS (SELECT FROM pg_catalog.pg_type AS b JOIN pg_catalog.pg_opclass AS o ON o.opcintype = b.oid AND o.opcdefault
+        JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod AND m.amname = 'btree'
+        WHERE b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) AND b.typtype = 'b' AND b.typcategory <> 'A' AND b.typnamespace = 'pg_catalog'::regnamespace)
 FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, oid)
 	if err != nil {
 		return err
 	}
 	r.Columns, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Column, err error) {
-		return c, row.Scan(&c.Name, &c.Type, &c.cast, &c.NotNull, &c.NoEquality)
+		return c, row.Scan(&c.Name, &c.Type, &c.cast, &c.NotNull, &c.NoOrder)
 	})
 	if err != nil {
 		return err

@@ -204,7 +204,7 @@ func (r *Relation) readVersions(ctx context.Context, tx pgx.Tx, v *Versions) err
 	for _, c := range r.Columns {
 		values = append(values, ident.Quote(c.Name)+"::text")
 		compared := ident.Quote(c.Name)
-		if c.NoEquality {
+		if c.NoOrder {
 			compared += "::text"
 		}
 		if r.own(c.Name) {
