@@ -177,6 +177,30 @@ def test_partitions_are_mended_by_partition_and_place(conn: Any, psql: Any, tool
     assert content(psql, tool) == as_rows(psql, tool, [(3, "a", 1, 4), (3, "b", 4, None)])
 
 
+def test_a_table_that_others_inherit_from_is_left_alone(conn: Any, psql: Any) -> None:
+    make(psql, TOOLS[0], SOUND)
+    psql("CREATE TABLE h.child (more text) INHERITS (h.t)")
+    with pytest.raises(InvalidSpec) as refused:
+        conn.doctor("h.t", keys=["id"])
+    assert str(refused.value) == (
+        "The table h.t cannot be examined: other tables inherit from it.\nExamine those that hold the rows, each by itself."
+    )
+    assert counts(conn.doctor("h.child", keys=["id"])) == {}
+
+
+@pytest.mark.parametrize("end", ["9999-12-31", "infinity"])
+def test_an_end_that_never_comes_is_none(conn: Any, psql: Any, end: str) -> None:
+    make(psql, TOOLS[0], [*SOUND, (3, "a", 1, 5, True), (3, "b", 5, None)])
+    psql(f"UPDATE h.t SET valid_to = '{end}' WHERE valid_to IS NULL")
+    report = conn.doctor("h.t", keys=["id"])
+    assert counts(report) == {"duplicate_current": 1, "flag_mismatch": 1}
+    for finding in report.to_dicts():
+        if finding["name"] == "flag_mismatch":
+            psql(finding["repair"])
+    assert counts(conn.doctor("h.t", keys=["id"])) == {}
+    assert psql("SELECT id, name FROM h.t WHERE is_current ORDER BY id") == [(1, "b"), (2, "a"), (3, "b")]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_tables_spoiled_at_random_are_mended_in_a_few_rounds(conn: Any, psql: Any, tool: Tool, seed: int) -> None:

@@ -37,9 +37,10 @@ func (e *examination) versionChecks() []check {
 
 	if flag := e.Validity.IsCurrent; flag != "" {
 		open := current + " IS NOT TRUE AND " + to + " IS NULL"
-		checks = append(checks, check{When: current + " IS DISTINCT FROM (" + to + " IS NULL)", Aside: open + " AND " + atOnce,
+		ends := " AND (" + current + " AND " + to + " >= DATE '9999-01-01') IS NOT TRUE" // where no end is written as one that never comes
+		checks = append(checks, check{When: current + " IS DISTINCT FROM (" + to + " IS NULL)" + ends, Aside: open + " AND " + atOnce,
 			Repair: []string{
-				e.update(ident.Quote(flag)+" = false", current+" IS DISTINCT FROM false AND "+to+" IS NOT NULL"),
+				e.update(ident.Quote(flag)+" = false", current+" IS DISTINCT FROM false AND "+to+" IS NOT NULL"+ends),
 				e.update(ended, open+" AND "+next+" > "+from),
 				e.update(ident.Quote(flag)+" = true", open+" AND "+next+" IS NULL AND NOT EXISTS (\n    SELECT FROM "+e.SQL()+" AS o WHERE "+e.sameKey("o", "l")+" AND o."+ident.Quote(flag)+"\n)"),
 			},

@@ -92,6 +92,9 @@ func Examine(ctx context.Context, session *pg.Session, request Request) (report 
 }
 
 func (e *examination) settle(request Request) error {
+	if e.Inherited { // they may have columns that the table for rows without a place lacks
+		return invalid("The table %s cannot be examined: other tables inherit from it.", e).WithHint("Examine those that hold the rows, each by itself.")
+	}
 	if e.Validity.ValidFrom == "" {
 		if request.Tool == "ematix" {
 			return invalid("The table %s keeps no versions: it lacks the columns valid_from, valid_to and is_current.", e).WithHint("Leave --from out to look for duplicates of its key only.")
