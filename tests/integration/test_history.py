@@ -404,6 +404,15 @@ def test_runs_that_died_are_marked_lost(conn: Any, psql: Any, three_runs: dict[s
     assert statuses(conn.history("h.t", limit=1)) == {YOUNG: "running"}
 
 
+def test_more_dead_runs_than_the_server_has_locks_for(conn: Any, psql: Any, three_runs: dict[str, str]) -> None:
+    psql(
+        "INSERT INTO ematix_flow.run_history (run_id, pipeline_name, target_schema, target_table, mode, path, started_at, status)"
+        " SELECT gen_random_uuid(), 'p', 'x', 'y', 'merge', 'same_db', now() - interval '1 day', 'running' FROM generate_series(1, 30000)"
+    )
+    assert statuses(conn.history())[DEAD] == "lost"
+    assert psql("SELECT count(*) FROM ematix_flow.run_history WHERE status = 'lost'") == [(999,)]  # one lives
+
+
 def test_a_read_only_connection_shows_lost_runs_and_marks_none(psql: Any, three_runs: dict[str, str]) -> None:
     psql(f"ALTER DATABASE {psql.name} SET default_transaction_read_only = on")
     with _core.connect(psql.dsn) as readonly:

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -129,10 +130,13 @@ func (r *Run) MarkLost(ctx context.Context, tx pgx.Tx) error {
 	return markLost(ctx, tx, ids)
 }
 
-// lost are the runs that are recorded as running for longer than the grace period and whose lock is free. It holds the locks until the transaction ends.
+// mostLost is how many runs are asked for at once: the server has room for a few thousand locks, which all its sessions share.
+const mostLost = 1000
+
+// lost are the runs that are recorded as running for longer than the grace period and whose lock is free, the newest first. It holds the locks until the transaction ends.
 func lost(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]string, error) {
 	rows, err := tx.Query(ctx, `SELECT run_id::text FROM ematix_flow.run_history
-WHERE status = 'running' AND started_at < pg_catalog.clock_timestamp() - make_interval(secs => $1) `+which+" ORDER BY run_id", append([]any{grace.Seconds()}, args...)...)
+WHERE status = 'running' AND started_at < pg_catalog.clock_timestamp() - make_interval(secs => $1) `+which+" ORDER BY started_at DESC, run_id LIMIT "+strconv.Itoa(mostLost), append([]any{grace.Seconds()}, args...)...)
 	if err != nil {
 		return nil, stateFault(err)
 	}
