@@ -9,8 +9,10 @@ import (
 	"github.com/ematix/ematix-flow/core/internal/ddl"
 )
 
+// The flags of pg_class stay set for a while after the last child or rule is gone.
 const relationSQL = `
-SELECT c.oid::bigint, c.relkind::text, c.relhassubclass, c.relhasrules
+SELECT c.oid::bigint, c.relkind::text, c.relhassubclass AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid),
+       c.relhasrules AND EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2`
 
