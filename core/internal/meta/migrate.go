@@ -55,6 +55,21 @@ func Ensure(ctx context.Context, session *pg.Session) error {
 	return nil
 }
 
+// EnsureWithin makes the state tables in the caller's transaction, where there are none.
+func EnsureWithin(ctx context.Context, tx pgx.Tx) error {
+	version, err := installed(ctx, tx)
+	if err != nil || version != 0 {
+		return err
+	}
+	return upgrade(ctx, tx)
+}
+
+// Installed reports whether there are state tables.
+func Installed(ctx context.Context, q pg.Querier) (bool, error) {
+	version, err := installed(ctx, q)
+	return version != 0, err
+}
+
 // installed is the version that is there, 0 for none.
 func installed(ctx context.Context, q pg.Querier) (int, error) {
 	var there bool

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/ematix/ematix-flow/core/internal/fault"
+	"github.com/ematix/ematix-flow/core/internal/meta"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/spec"
 )
@@ -26,6 +27,11 @@ func (l *load) lockTimeout() string { return strconv.FormatInt(l.plan.Load.LockT
 func (l *load) settings(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, sessionSQL, l.lockTimeout(), "ematix-flow "+l.run.ID); err != nil {
 		return pg.Fault(err, "settings")
+	}
+	if l.plan.Load.DryRun {
+		if err := meta.EnsureWithin(ctx, l.tx); err != nil {
+			return err
+		}
 	}
 	if l.plan.Load.Mode != spec.Append {
 		// Rows are deleted, updated and inserted by statements of their own: what is right when all are done need not be right in between.

@@ -74,8 +74,12 @@ func Sync(ctx context.Context, server, source *pg.Server, p *plan.Plan, version 
 		return nil, err
 	}
 	defer func() { l.session.Release() }() // whichever session it is by then
-	if err := meta.Ensure(ctx, l.session); err != nil {
+	if there, err := meta.Installed(ctx, l.session); err != nil {
 		return nil, err
+	} else if there || !p.Load.DryRun { // else the transaction makes them, and takes them along
+		if err := meta.Ensure(ctx, l.session); err != nil {
+			return nil, err
+		}
 	}
 	if !p.Load.DryRun {
 		// By itself, not in the load: first loads of other tables of the schema would wait for this one.
