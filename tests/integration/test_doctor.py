@@ -456,3 +456,30 @@ fault: keys with more than one current version: 1
       AND l.later_currents > 0
       AND l.next_start > l.dbt_valid_from;
     COMMIT;"""
+
+
+def test_a_table_whose_rows_are_followed_by_others_gets_no_repair_that_deletes(conn: Any, psql: Any) -> None:
+    psql("CREATE SCHEMA h; CREATE TABLE h.t (id int, n int UNIQUE); CREATE TABLE h.line (n int REFERENCES h.t (n) ON DELETE CASCADE)")
+    psql("INSERT INTO h.t VALUES (1, 1), (1, 2)")
+    (finding,) = (finding for finding in conn.doctor("h.t", keys=["id"]).to_dicts() if finding["name"] == "duplicate_key")
+    assert (finding["says"], finding["repair"], finding["remedy"]) == (
+        "keys with more than one row; no repair is written, since the foreign key line_n_fkey of h.line would delete or change rows there",
+        "",
+        "",
+    )
+    psql("ALTER TABLE h.line DROP CONSTRAINT line_n_fkey, ADD FOREIGN KEY (n) REFERENCES h.t (n)")
+    assert "DELETE FROM h.t" in conn.doctor("h.t", keys=["id"]).to_dicts()[0]["repair"]
+
+
+@pytest.mark.parametrize(("by", "guarded"), [("name", False), ("id", True)])
+def test_no_guard_is_asked_of_a_table_partitioned_by_other_columns(conn: Any, psql: Any, by: str, guarded: bool) -> None:
+    psql(f"CREATE SCHEMA h; CREATE TABLE h.t ({TOOLS[0].columns}) PARTITION BY HASH ({by})")
+    psql("CREATE TABLE h.p PARTITION OF h.t FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    for finding in conn.doctor("h.t", keys=["id"]).to_dicts():
+        psql(finding["repair"] or "SELECT")
+    found = [(finding["name"], finding["level"]) for finding in conn.doctor("h.t", keys=["id"]).to_dicts()]
+    assert found == ([] if guarded else [("no_guard", "note")])
+    if not guarded:
+        assert conn.doctor("h.t", keys=["id"]).to_dicts()[0]["says"] == (
+            "no unique index allows one current version for each key, nor can one on a table partitioned by other columns"
+        )

@@ -172,7 +172,11 @@ func (e *examination) run(ctx context.Context, checks []check) error {
 		if c.Keys, err = e.sample(ctx, "FROM "+e.line(c.When)+" AS l WHERE "+c.When); err != nil {
 			return err
 		}
-		if found[2*i+2] > 0 {
+		switch {
+		case found[2*i+2] > 0 && e.Followed != "":
+			c.Repair, c.Remedy = nil, ""
+			c.Says += "; no repair is written, since the foreign key " + e.Followed + " would delete or change rows there"
+		case found[2*i+2] > 0:
 			c.Repair = append([]string{e.moveAside(c.Aside)}, c.Repair...)
 		}
 		if c.Repair != nil {

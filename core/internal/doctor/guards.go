@@ -16,7 +16,7 @@ func (e *examination) checkGuards() {
 	v := e.Validity
 	switch {
 	case v.ValidFrom == "":
-		if !e.indexed("", true) {
+		if !e.indexed("", true) && e.guardable() {
 			e.found(Note, "no_unique_key", "no unique index on the key", "keeps the key unique, once it is", unique+";\nCOMMIT;\n")
 		}
 		return
@@ -33,7 +33,11 @@ func (e *examination) checkGuards() {
 	if e.indexed(flag, false) && !e.indexed(flag, true) { // as a load with guards="off" leaves it
 		level = Note
 	}
-	if !e.indexed(flag, true) {
+	switch {
+	case e.indexed(flag, true):
+	case !e.guardable():
+		e.found(Note, "no_guard", "no unique index allows one current version for each key, nor can one on a table partitioned by other columns", "", "")
+	default:
 		e.found(level, "no_guard", "no unique index allows one current version for each key", "makes it, once the other faults are mended",
 			unique+" NULLS NOT DISTINCT WHERE "+flag+";\nCOMMIT;\n")
 	}
@@ -43,6 +47,11 @@ func (e *examination) checkGuards() {
 		e.found(level, "no_check", "no check that a version ends after it starts", "adds it, once the other faults are mended",
 			"BEGIN;\nALTER TABLE "+e.SQL()+"\n    DROP CONSTRAINT IF EXISTS "+check+",\n    ADD CONSTRAINT "+check+" CHECK ("+from+" < "+to+");\nCOMMIT;\n")
 	}
+}
+
+// guardable reports whether an index on the key can be unique: it has to hold the columns by which the table is partitioned.
+func (e *examination) guardable() bool {
+	return !e.Partitioned || len(e.PartitionKey) > 0 && !slices.ContainsFunc(e.PartitionKey, func(name string) bool { return !slices.Contains(e.keys, name) })
 }
 
 func (e *examination) indexed(condition string, unique bool) bool {

@@ -40,6 +40,8 @@ type Relation struct {
 	Checks       []string // definitions of its checks
 	Partitioned  bool
 	Inherited    bool // other tables inherit from it; partitions are none
+	PartitionKey []string
+	Followed     string // a foreign key by which rows elsewhere go or change when one is deleted here
 
 	Keys     []string // empty where the catalogue does not tell
 	Validity Validity
@@ -152,6 +154,13 @@ FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1::bigint::oid AND i.indisvali
 	r.Indexes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i Index, err error) {
 		return i, row.Scan(&i.Unique, &i.NullsSame, &i.Primary, &i.Condition, &i.Columns)
 	})
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce((SELECT array_agg(a.attname::text) FROM pg_catalog.pg_partitioned_table AS p JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs::int2[]) WHERE p.partrelid = $1::bigint::oid), '{}'),
+    coalesce((SELECT min(quote_ident(conname) || ' of ' || conrelid::regclass) FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid = $1::bigint::oid
+        AND confdeltype IN ('c', 'n', 'd')), '')`, oid).Scan(&r.PartitionKey, &r.Followed)
 	if err != nil {
 		return err
 	}
