@@ -74,7 +74,10 @@ _LOADED = (
     '"run_id": "RUN", "status": "success", "path": "same_db", "rows_inserted": 1, "rows_updated": 0, "rows_unchanged": 0, '
     '"duration_seconds": 0.0, "pipeline": "customers"'
 )
-_BROKEN = "error: cannot import the module 'broken': ModuleNotFoundError: No module named 'nothing_of_the_kind'\n"
+_BROKEN = (
+    "error: cannot import the module 'broken': ModuleNotFoundError: No module named 'nothing_of_the_kind'\n"
+    "hint: raised in {here}/broken.py, line 1\n"
+)
 
 ROWS: dict[str, tuple[Says | Elsewhere | Never, ...]] = {
     "list": (

@@ -246,10 +246,27 @@ def test_run_of_an_unknown_name(flow: Any, module: str) -> None:
             "TypeError: the 'package' argument is required to perform a relative import for './broken_module.py'",
             "--module takes a dotted name, not a path: --module broken_module",
         ),
-        ("broken_module", "import nothing_of_the_kind", "ModuleNotFoundError: No module named 'nothing_of_the_kind'", ""),
-        ("broken_module", "1 // 0", "ZeroDivisionError: integer division or modulo by zero", ""),
+        (
+            "broken_module",
+            "import nothing_of_the_kind",
+            "ModuleNotFoundError: No module named 'nothing_of_the_kind'",
+            "raised in {path}, line 1",
+        ),
+        ("broken_module", "\n1 // 0", "ZeroDivisionError: integer division or modulo by zero", "raised in {path}, line 2"),
+        (
+            "broken_module",
+            "def f():\n    1 // 0\nf()",
+            "ZeroDivisionError: integer division or modulo by zero",
+            "raised in {path}, line 2, in f",
+        ),
+        (
+            "broken_module",
+            "from ematix_flow import ematix\n\n@ematix.pipeline(target=1, schedule=None)\ndef f(conn): ...",
+            "TypeError: target is a table class (@ematix.table or a subclass of ManagedTable), not an object of type int.",
+            "raised in {path}, line 3",
+        ),
         ("broken_module", "def", "SyntaxError: invalid syntax ({path}, line 1)", ""),
-        ("broken_module", "raise SystemExit(0)", "SystemExit: 0", ""),
+        ("broken_module", "raise SystemExit(0)", "SystemExit: 0", "raised in {path}, line 1"),
     ],
 )
 def test_module_that_cannot_be_imported(
@@ -262,7 +279,9 @@ def test_module_that_cannot_be_imported(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "broken_module", raising=False)
-    expected = f"error: cannot import the module {name!r}: {message.format(path=path)}\n" + (f"hint: {hint}\n" if hint else "")
+    expected = f"error: cannot import the module {name!r}: {message.format(path=path)}\n" + (
+        f"hint: {hint.format(path=path)}\n" if hint else ""
+    )
     assert flow("list", "--module", name) == (2, "", expected)
 
 
