@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STORED = Path(__file__).parent / "previews"
+BUSY = """ERROR: canceling statement due to lock timeout
+Somebody has a table that is looked at here for himself, and this waits no longer than a second: ask again."""
 
 
 @ematix.table(schema="warehouse")
@@ -256,7 +258,7 @@ def test_a_table_that_somebody_has_for_himself_keeps_nobody_waiting(psql: Any, d
     assert live is not None
     assert [found["mode"] for found in live["locks"][0]["conflicting"]] == ["ACCESS EXCLUSIVE"]
     assert live["source_rows"] is None
-    assert "canceling statement due to lock timeout" in live["notes"][0]
+    assert live["notes"][0] == BUSY
 
 
 def test_what_cannot_be_seen_live_is_a_note(psql: Any) -> None:
@@ -332,6 +334,13 @@ def test_a_failing_text_is_one_error_for_each_connection(other_dsn: str, monkeyp
     monkeypatch.setenv("EMATIX_FLOW_DSN_OTHER", other_dsn)
     customers("SELECT id, name FROM shop.gone", targets=[ematix.target(Customers, mode="merge"), ematix.target(Names, mode="append")])
     assert len(pipeline.validate("customers").errors) == 1
+
+
+def test_validate_says_that_a_table_of_the_query_is_locked(psql: Any, server: Any) -> None:
+    customers()
+    with server.connect(psql.name) as holder, holder.transaction():
+        holder.execute("LOCK TABLE shop.customers")
+        assert pipeline.validate("customers").errors == [BUSY]
 
 
 def test_validate_names_connections_schedules_and_options_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

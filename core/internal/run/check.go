@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ematix/ematix-flow/core/internal/fault"
 	"github.com/ematix/ematix-flow/core/internal/ident"
 	"github.com/ematix/ematix-flow/core/internal/pg"
 	"github.com/ematix/ematix-flow/core/internal/plan"
@@ -38,7 +39,11 @@ func readOnly(ctx context.Context, server *pg.Server, do func(l *load) error) er
 	if err != nil {
 		return pg.Fault(err, "settings")
 	}
-	return do(l)
+	err = do(l)
+	if fault.Is(err, fault.LockTimeout) {
+		return pg.Fault(err, "look").WithHint("Somebody has a table that is looked at here for himself, and this waits no longer than a second: ask again.")
+	}
+	return err
 }
 
 // Check has the server of the source look at the query of a load: it parses and plans it, and never runs it.
