@@ -124,6 +124,18 @@ func TestTriggersRunUnderTheConnectionsOwnSettings(t *testing.T) {
 	}
 }
 
+func TestTriggersOfTablesThatAForeignKeyChangesAlongRunUnderTheConnectionsOwnSettings(t *testing.T) {
+	p := newPlace(t)
+	p.must(load(spec.Merge, values("(1, 'a', 1)", "(2, 'b', 1)")))
+	p.exec(`CREATE TABLE w.line (id bigint REFERENCES w.customers ON DELETE CASCADE); INSERT INTO w.line VALUES (1), (2); CREATE TABLE w.audit (ways text);
+		CREATE FUNCTION w.log() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO w.audit VALUES (current_setting('enable_hashjoin')); RETURN NULL; END$$;
+		CREATE TRIGGER log AFTER DELETE ON w.line FOR EACH ROW EXECUTE FUNCTION w.log()`)
+	l := load(spec.Merge, values("(1, 'a', 1)"))
+	l.HandleDeletes = spec.DeletesHard
+	p.must(l)
+	p.wants("audit", "SELECT ways FROM w.audit", "on")
+}
+
 func TestTargetsInWhichALoadWouldNotDoWhatItSaysAreRefused(t *testing.T) {
 	metadata := "id BIGINT PRIMARY KEY, name VARCHAR(10) NOT NULL, balance NUMERIC(6,2), _loaded_at TIMESTAMPTZ NOT NULL, _batch_id UUID NOT NULL"
 	for name, ddl := range map[string]struct{ make, drop string }{

@@ -28,7 +28,7 @@ func (r Request) few(step Step) Step {
 var ways = []string{"enable_hashjoin", "enable_mergejoin", "jit"}
 
 // byPlace lets the planner go straight to the places of changed rows, of which each page is then read once, whether few change or all. In partitions a place does not say which
-// one; triggers would run under these settings. What the settings were is kept in settings of ours: asking pg_settings for it takes longer than everything else here.
+// one; triggers would run under these settings, also those of tables that a foreign key changes along. What the settings were is kept in settings of ours: asking pg_settings for it takes longer than everything else here.
 func (r Request) byPlace() Step {
 	var settings []string
 	for _, name := range ways {
@@ -37,7 +37,7 @@ func (r Request) byPlace() Step {
 	}
 	return Step{
 		Name: "by place", Boundary: Ours, Why: "changes are sorted by place: go there, row by row; in partitions, or where triggers would run under these settings, as the planner likes",
-		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS places\n" +
+		SQL: list("SELECT", settings) + "\nFROM (\n    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND (NOT tgisinternal OR tgfoid::regproc::text ~ 'cascade|set')) AS places\n" +
 			"    FROM pg_class AS c\n    WHERE oid = " + ident.Literal(r.Target()) + "::regclass\n) AS d",
 	}
 }

@@ -229,7 +229,7 @@ SELECT
     set_config('ematix_flow.jit', current_setting('jit'), true),
     set_config('jit', CASE WHEN places THEN 'off' ELSE current_setting('jit') END, true)
 FROM (
-    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS places
+    SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND (NOT tgisinternal OR tgfoid::regproc::text ~ 'cascade|set')) AS places
     FROM pg_class AS c
     WHERE oid = 'warehouse.customers'::regclass
 ) AS d;
