@@ -32,7 +32,7 @@ func names(phases []run.Phase) string {
 
 func TestTheLastProgressHasEveryPhase(t *testing.T) {
 	const steps = "create staging, stage, analyze staging, check keys, lock target, find changes, analyze changes, count changes, " +
-		"choose way, update, plan freely, insert, check constraints, commit"
+		"by place, update, plan freely, insert, check constraints, commit"
 	for path, want := range map[string]string{
 		spec.SameDB:  "begin, lock, table check, check query, " + steps,
 		spec.CrossDB: "begin, lock, table check, connect source, check query, " + steps,
