@@ -27,7 +27,7 @@ func TestStatementsTakeTheLocksThatAPreviewShows(t *testing.T) {
 				}
 				w := &watched{Conn: testkit.Connect(t, testkit.Server(t)), t: t, plan: p}
 				w.exec("SET application_name = 'ematix-flow'") // any statement: the session is there
-				// What "choose way" leaves in settings of the transaction, "plan freely" reads.
+				// What "by place" leaves in settings of the transaction, "plan freely" reads.
 				w.exec("SET ematix_flow.enable_hashjoin = 'on'", "SET ematix_flow.enable_mergejoin = 'on'", "SET ematix_flow.jit = 'on'")
 				for _, statement := range p.Preview().Statements {
 					w.check(statement)

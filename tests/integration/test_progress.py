@@ -30,7 +30,7 @@ STEPS = [
     "find changes",
     "analyze changes",
     "count changes",
-    "choose way",
+    "by place",
     "update",
     "plan freely",
     "insert",
