@@ -11,6 +11,8 @@ type doctorArgs struct {
 	Table      string   `json:"table"`
 	Keys       []string `json:"keys"`
 	MadeBy     string   `json:"made_by"`
+
+	SCD2Columns map[string]string `json:"scd2_columns"`
 }
 
 // doctor answers with what is wrong with a table.
@@ -20,5 +22,5 @@ func (e *Engine) doctor(ctx context.Context, _ *call, args doctorArgs) (*doctor.
 		return nil, err
 	}
 	defer session.Release()
-	return doctor.Examine(ctx, session, doctor.Request{Table: args.Table, Keys: args.Keys, Tool: args.MadeBy})
+	return doctor.Examine(ctx, session, doctor.Request{Table: args.Table, Keys: args.Keys, Tool: args.MadeBy, Columns: args.SCD2Columns})
 }

@@ -350,7 +350,9 @@ class Connection:
         )
         return KeyHistory(self, answer)
 
-    def doctor(self, table: str, *, keys: Sequence[str] | None = None, made_by: str | None = None) -> Report:
+    def doctor(
+        self, table: str, *, keys: Sequence[str] | None = None, made_by: str | None = None, scd2_columns: Mapping[str, str] | None = None
+    ) -> Report:
         """Look for what is wrong with a table of versions: duplicate current versions of a key, overlaps, gaps, flags and ends that
         contradict each other, versions that never held, NULL keys, missing guards, closures that do not agree. A table without versions is
         looked at for duplicates of its key.
@@ -361,6 +363,7 @@ class Connection:
             table: ``schema.table``, written as in SQL.
             keys: the columns of the key; by default those of the table's indexes.
             made_by: ``"ematix"``, ``"dbt"``, ``"dlt"`` or ``"sqlmesh"``, for the names of its columns; by default those of its guards.
+            scd2_columns: the names of ``valid_from``, ``valid_to`` and ``is_current``, where neither tells them.
 
         Raises:
             ValueError: an unknown table or column; a key or validity columns that the catalogue does not tell.
@@ -371,6 +374,7 @@ class Connection:
             "table": text("table", table),
             "keys": None if keys is None else texts("keys", keys),
             "made_by": optional_text("made_by", made_by) or "",
+            "scd2_columns": None if scd2_columns is None else dict(scd2_columns),
         }
         return Report(self._do("doctor", **asked))
 

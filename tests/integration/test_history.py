@@ -245,9 +245,15 @@ def test_renamed_columns_without_guards_are_asked_for(conn: Any, guards: Any) ->
             conn.history("warehouse.customers", 1)
         assert str(refused.value) == (
             "The columns of warehouse.customers that say when a version holds cannot be told from its guards.\n"
-            'Name them: scd2_columns={"valid_from": ..., "valid_to": ..., "is_current": ...}.'
+            'Name them: scd2_columns={"valid_from": ..., "valid_to": ..., "is_current": ...}, '
+            "or --scd2-columns valid_from=...,valid_to=...,is_current=..."
         )
     given = conn.history("warehouse.customers", 1, scd2_columns=names)
+    report = conn.doctor("warehouse.customers", scd2_columns=names)
+    assert (report.rows, [one["name"] for one in report.to_dicts()]) == (1, ["no_guard", "no_check"] if guards == "off" else [])
+    with pytest.raises(InvalidSpec) as refused:
+        conn.doctor("warehouse.customers", made_by="dbt", scd2_columns=names)
+    assert str(refused.value) == "The names of the validity columns are given both as those of dbt and one by one.\nLeave one of them out."
     assert [one["is_current"] for one in given] == [True]
 
 

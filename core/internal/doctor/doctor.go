@@ -20,6 +20,8 @@ type Request struct {
 	Table string
 	Keys  []string // nil: those of its indexes
 	Tool  string   // that made it, for the names of its columns; empty: those of its guards
+
+	Columns map[string]string // the names of valid_from, valid_to and is_current, where neither tells them
 }
 
 // tools are the names of the validity columns of other tools. None of them has a flag: a version is current while it has no end.
@@ -72,6 +74,13 @@ func Examine(ctx context.Context, session *pg.Session, request Request) (report 
 	if !known && request.Tool != "" {
 		return nil, invalid("%q is none of the tools whose columns are known: ematix, dbt, dlt, sqlmesh.", request.Tool)
 	}
+	foreign := names != nil
+	if len(request.Columns) > 0 {
+		if foreign {
+			return nil, invalid("The names of the validity columns are given both as those of %s and one by one.", request.Tool).WithHint("Leave one of them out.")
+		}
+		names = request.Columns
+	}
 	err = history.Snapshot(ctx, session, func(tx pgx.Tx) error {
 		r, err := history.Find(ctx, tx, request.Table)
 		if err != nil {
@@ -80,7 +89,7 @@ func Examine(ctx context.Context, session *pg.Session, request Request) (report 
 		if err := r.Settle(names); err != nil {
 			return err
 		}
-		e := &examination{Relation: r, tx: tx, keys: request.Keys, foreign: names != nil}
+		e := &examination{Relation: r, tx: tx, keys: request.Keys, foreign: foreign}
 		if err := e.settle(request); err != nil {
 			return err
 		}

@@ -192,7 +192,7 @@ func (r *Relation) validity(named map[string]string) (v Validity, err error) {
 	}
 	if v.ValidFrom == "" && len(r.flags()) > 0 && slices.ContainsFunc(r.primaryKey(), r.isTime) {
 		return v, invalid("The columns of %s that say when a version holds cannot be told from its guards.", r).
-			WithHint("Name them: scd2_columns={\"valid_from\": ..., \"valid_to\": ..., \"is_current\": ...}.")
+			WithHint("Name them: scd2_columns={\"valid_from\": ..., \"valid_to\": ..., \"is_current\": ...}, or --scd2-columns valid_from=...,valid_to=...,is_current=...")
 	}
 	v.RowHash = r.rowHash(v)
 	return v, nil

@@ -21,6 +21,26 @@ def add_connection_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connection", metavar="NAME", default="default", help="the connection of the database; by default: default")
 
 
+def add_columns_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--scd2-columns``."""
+    parser.add_argument(
+        "--scd2-columns",
+        type=_columns,
+        metavar="PART=COLUMN,...",
+        help="the columns that are valid_from, valid_to and is_current, where the guards of the table do not tell them",
+    )
+
+
+def _columns(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(equals and part.strip() in ("valid_from", "valid_to", "is_current") for part, equals, _ in pairs):
+        raise ValueError
+    return {part.strip(): column.strip() for part, _, column in pairs}
+
+
+_columns.__name__ = "valid_from=..., valid_to=... or is_current=..."  # argparse names the type by it
+
+
 @contextmanager
 def connected(name: str) -> Iterator[Connection]:
     """An open connection; what is wrong with the request ends the command with exit status 2.

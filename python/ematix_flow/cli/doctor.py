@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ematix_flow.cli._command import DONE, FOUND, Command
-from ematix_flow.cli._connection import add_connection_argument, connected
+from ematix_flow.cli._connection import add_columns_argument, add_connection_argument, connected
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +21,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["ematix", "dbt", "dlt", "sqlmesh"],
         help="the tool that made the history, for the names of its columns; by default those that its guards tell",
     )
+    add_columns_argument(parser)
     add_connection_argument(parser)
     parser.add_argument("--format", choices=["text", "json"], default="text", help="text (default) or json")
 
@@ -28,7 +29,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     keys = None if args.keys is None else [name.strip() for name in args.keys.split(",")]
     with connected(args.connection) as connection:
-        report = connection.doctor(args.table, keys=keys, made_by=args.made_by)
+        report = connection.doctor(args.table, keys=keys, made_by=args.made_by, scd2_columns=args.scd2_columns)
     if args.format == "json":
         about = {"table": report.table, "keys": report.keys, "rows": report.rows, "healthy": report.healthy}
         print(json.dumps(about | {"findings": report.to_dicts()}))

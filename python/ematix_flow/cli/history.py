@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ematix_flow.cli._command import DONE, WRONG_REQUEST, Command, CommandError
-from ematix_flow.cli._connection import add_connection_argument, connected, print_notes
+from ematix_flow.cli._connection import add_columns_argument, add_connection_argument, connected, print_notes
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +22,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="show every version of one key of the table NAME: its value, or COLUMN=VALUE; once for each column of the key",
     )
+    add_columns_argument(parser)
     add_connection_argument(parser)
     parser.add_argument("--limit", metavar="N", type=_count, help=f"how many, the newest; by default {_LIMIT} runs, and every version")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="text (default) or json")
@@ -44,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
     from ematix_flow.history import jsonable
 
     with connected(args.connection) as connection:
-        found = connection.history(args.name, key=_key(args.key), limit=args.limit)
+        found = connection.history(args.name, key=_key(args.key), limit=args.limit, scd2_columns=args.scd2_columns)
     if args.format == "json":
         print(json.dumps(jsonable({"table": found.table, "key": found.key, "versions": found.to_dicts()})))
     else:
