@@ -2,9 +2,11 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -20,12 +22,12 @@ func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) 
 	if err != nil {
 		e := pg.Fault(err, "source query")
 		if e.Kind == fault.InvalidQuery {
-			e.Message = "The source query cannot be run. " + e.Message
+			e.Message = "The source query cannot be run. " + e.Message + lineOf(err, l.plan.Load.Query)
 			if e.SQLState == "42P01" || e.SQLState == "3F000" {
 				e.Hint = "It ran" + l.where() + ": source_connection= (or the connection of the Source) decides that."
 			}
 			if strings.Contains(e.Message, "multiple commands") {
-				e.Hint = "Return one statement: what should happen before or after the load belongs elsewhere."
+				e.Hint = "Return one statement; run others by themselves, with the execute() of a connection."
 			}
 		}
 		if e.Kind == fault.PermissionDenied {
@@ -39,6 +41,20 @@ func (l *load) describe(ctx context.Context) ([]pgconn.FieldDescription, error) 
 			WithHint("Write the values into the query.")
 	}
 	return d.Fields, nil
+}
+
+// lineOf tells where in a query of several lines the server found the error, as " (line 3 of the query, column 8)". The server counts characters.
+func lineOf(err error, query string) string {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || !strings.Contains(query, "\n") {
+		return ""
+	}
+	before := []rune(query)
+	if server.Position < 1 || int(server.Position) > len(before)+1 {
+		return ""
+	}
+	lines := strings.Split(string(before[:server.Position-1]), "\n")
+	return fmt.Sprintf(" (line %d of the query, column %d)", len(lines), utf8.RuneCountInString(lines[len(lines)-1])+1)
 }
 
 // where says in which database the query runs.

@@ -20,7 +20,11 @@ func TestBadSourcesAreRefusedWithTheRemedyAndTheTableStays(t *testing.T) {
 		{"missing column", "SELECT 1 AS id, 'x' AS name", fault.InvalidQuery, `The source query lacks the column "balance" of w.customers. It delivers: "id", "name".`},
 		{"column twice", "SELECT 1 AS id, 'x' AS name, 2 AS name, 1 AS balance", fault.InvalidQuery, `The source query delivers the column "name" more than once.`},
 		{"no such relation", "SELECT * FROM nowhere", fault.InvalidQuery, `The source query cannot be run. ERROR: relation "nowhere" does not exist`},
-		{"two statements", "SELECT 1; SELECT 2", fault.InvalidQuery, `The source query cannot be run. ERROR: cannot insert multiple commands`},
+		{"typo in a line", "SELECT 'é' AS name,\n    id,\n    balence AS balance\nFROM w.customers", fault.InvalidQuery, `The source query cannot be run. ERROR: column "balence" does not exist (line 3 of the query, column 5)`},
+		{"syntax error in a line", "SELECT 'é',\n'é', , 1", fault.InvalidQuery, `The source query cannot be run. ERROR: syntax error at or near "," (line 2 of the query, column 6)`},
+		{"query without an end", "SELECT 1 AS id\nFROM (", fault.InvalidQuery, `The source query cannot be run. ERROR: syntax error at end of input (line 2 of the query, column 7)`},
+		{"two statements", "SELECT 1; SELECT 2", fault.InvalidQuery, `The source query cannot be run. ERROR: cannot insert multiple commands into a prepared statement
+Return one statement; run others by themselves, with the execute() of a connection.`},
 		{"commit inside", "COMMIT", fault.InvalidQuery, "The source query returns no rows: it is not a SELECT."},
 		{"data-modifying", "DELETE FROM w.customers RETURNING *", fault.InvalidQuery, "ERROR: syntax error"},
 		{"parameters", "SELECT $1::int AS id, 'x' AS name, 1 AS balance", fault.InvalidQuery, "The source query has parameters"},
