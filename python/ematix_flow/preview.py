@@ -268,15 +268,16 @@ class _Text:
         if target.live is not None:
             yield "  Live:"
             yield from _live_lines(target.live, "    ")
+        if target.plan_sql:
+            yield f"  SQL plan ({len(target.plan_sql)} statement(s)):"
+            yield from self._statements(target)
+        # Last, so that it is what stands on the screen after all the SQL.
         if target.dry_run_error is not None:
             yield from (style("bad", line) for line in _wrapped("  Dry-run error: ", target.dry_run_error, "    "))
         elif target.dry_run_rows_affected:
             rows = target.dry_run_rows_affected
             itself = "; the table would be made, altered or emptied" if target.dry_run_changes and not _changed(rows) else ""
             yield from _wrapped("  Dry-run rows affected: ", counts_text(rows) + itself, "    ")
-        if target.plan_sql:
-            yield f"  SQL plan ({len(target.plan_sql)} statement(s)):"
-            yield from self._statements(target)
 
     def _statements(self, target: TargetPlan) -> Iterator[str]:
         total = len(target.plan_sql)

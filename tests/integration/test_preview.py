@@ -469,7 +469,7 @@ def test_a_dry_run_tells_when_a_table_is_made_or_emptied(dsn: str, psql: Any, mo
     def told() -> tuple[bool, bool]:
         plan = notes.dry_run().targets[0]
         assert (plan.dry_run_error, plan.dry_run_rows_affected) == (None, {"rows_inserted": 0})
-        line = "  Dry-run rows affected: rows_inserted=0; the table would be made, altered or\n    emptied\n"
+        line = "  Dry-run rows affected: rows_inserted=0; the table would be made, altered or\n    emptied"
         return plan.dry_run_changes, line in str(notes.dry_run())
 
     assert told() == (True, True)

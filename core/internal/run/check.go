@@ -50,9 +50,51 @@ func readOnly(ctx context.Context, server *pg.Server, do func(l *load) error) er
 func Check(ctx context.Context, server *pg.Server, p *plan.Plan) error {
 	return readOnly(ctx, server, func(l *load) error {
 		l.plan = p
-		_, err := l.explained(ctx)
-		return err
+		if _, err := l.explained(ctx); err != nil {
+			return err
+		}
+		return l.checkTypes(ctx)
 	})
+}
+
+// misassignedSQL finds the columns of a query whose type cannot be assigned to the declared one: what an INSERT would refuse when it is parsed. To texts everything
+// can be assigned. A domain is as its base.
+const misassignedSQL = `SELECT format('%I is %s where %s is declared', c.name, format_type(c.source, NULL), format_type(c.target, NULL))
+FROM (
+    SELECT g.n, g.name, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AS source, g.declared::regtype::oid AS target
+    FROM unnest($1::text[], $2::oid[], $3::text[]) WITH ORDINALITY AS g (name, source, declared, n)
+    JOIN pg_catalog.pg_type AS t ON t.oid = g.source
+) AS c
+JOIN pg_catalog.pg_type AS s ON s.oid = c.source
+JOIN pg_catalog.pg_type AS d ON d.oid = c.target
+WHERE c.source <> c.target AND s.typtype <> 'd' AND d.typcategory <> 'S'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast AS k WHERE k.castsource = c.source AND k.casttarget = c.target AND k.castcontext IN ('a', 'i'))
+ORDER BY c.n`
+
+// checkTypes compares the types of the query's columns with the declared ones. A type of somebody's own without a cast comes from another database as text, to which the same applies.
+func (l *load) checkTypes(ctx context.Context) error {
+	var names, declared []string
+	var found []uint32
+	for _, column := range l.plan.Request.Staged() {
+		for _, field := range l.fields {
+			if field.Name == column.From {
+				names, found, declared = append(names, column.From), append(found, field.DataTypeOID), append(declared, column.Type.Base())
+			}
+		}
+	}
+	rows, err := l.tx.Query(ctx, misassignedSQL, names, found, declared)
+	if err != nil {
+		return pg.Fault(err, "source query")
+	}
+	wrong, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return pg.Fault(err, "source query")
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fault.New(fault.InvalidQuery, "The source query has columns that cannot be stored as declared: %s.", strings.Join(wrong, "; ")).
+		WithHint("Cast them to the declared types in the query (column::type). A bare NULL or text constant counts as text there.")
 }
 
 // explained is the server's plan of the query: text, or JSON where that is asked for. The query is parsed by itself first, as in a load: the extended protocol takes one

@@ -391,6 +391,8 @@ def _path(force: str | None, source: _End, target: _End) -> tuple[bool, str]:
     if source.info is None or target.info is None:
         names = [_shown(end.name or DEFAULT) for end in (source, target)]
         return True, f"source and target use different connections, {names[0]!r} and {names[1]!r}"
+    if source.info != target.info and None in (source.info["port"], target.info["port"]):
+        return True, "source and target use different connections, and where a private server listens is known when it runs"
     differ = [what for what in ("host", "port", "dbname", "user") if source.info[what] != target.info[what]]
     if differ:
         return True, f"source and target differ in {' and '.join([', '.join(differ[:-1]), differ[-1]] if len(differ) > 1 else differ)}"
