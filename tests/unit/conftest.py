@@ -77,8 +77,13 @@ def connect(engine: Engine) -> Iterator[Callable[[], Any]]:
 
 
 @pytest.fixture(autouse=True)
-def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test declares its own pipelines."""
-    for registry in (pipeline._REGISTRY, pipeline._TRANSFORMS_REGISTRY, pipeline._FEATURE_VIEWS_REGISTRY):
-        for name in list(registry):
-            monkeypatch.delitem(registry, name)
+def empty_registry() -> Iterator[None]:
+    """Each test declares its own pipelines, and leaves none behind."""
+    registries = (pipeline._REGISTRY, pipeline._TRANSFORMS_REGISTRY, pipeline._FEATURE_VIEWS_REGISTRY)
+    before = [dict(registry) for registry in registries]
+    for registry in registries:
+        registry.clear()
+    yield
+    for registry, entries in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(entries)

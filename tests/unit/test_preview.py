@@ -176,6 +176,11 @@ def test_keys_of_a_class_attribute_have_their_reason_and_the_warning_is_a_note()
         ),
         ({"force_path": "cross_db"}, "cross_db", "force_path='cross_db'"),
         (
+            {"source_connection": "private", "target_connection": "shop"},
+            "cross_db",
+            "source and target use different connections, and where a private server listens is known when it runs",
+        ),
+        (
             {"source_connection": "private", "target_connection": "own"},
             "same_db",
             "source and target are one database: host, port, dbname and user are equal",
