@@ -68,11 +68,7 @@ func (e *Engine) checkLoad(ctx context.Context, _ *call, args checkArgs) (any, e
 
 // observe says what a load would meet in its databases now.
 func (e *Engine) observe(ctx context.Context, _ *call, args syncArgs) (*run.Observed, error) {
-	server, source, err := e.ends(args)
-	if err != nil {
-		return nil, err
-	}
-	p, err := args.plan(source != server && !source.DSN.Same(server.DSN))
+	server, source, p, err := e.planned(args)
 	if err != nil {
 		return nil, err
 	}
