@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,6 +52,9 @@ def text_of(result: object) -> str:
 
     lines = [f"{name}: {Result(load)}" if name else str(Result(load)) for name, load in loads(result).items()]
     if sys.stdout.isatty():
+        import shutil
+        import textwrap
+
         width = shutil.get_terminal_size().columns
         lines = [textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) for line in lines]
     return "\n".join(lines) if lines or errors(result) else json.dumps(jsonable(result), default=str)
